@@ -1,0 +1,46 @@
+# Two commands do all the set-up:   make lab   |   make test
+PYTHON   ?= python3
+VENV     ?= .venv
+LAB_ARGS ?=
+PYTEST_ARGS ?=
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+STAMP := $(VENV)/.installed
+NOTEBOOKS := notebooks/*.ipynb notebooks/solutions/*.ipynb
+# JupyterLab refuses to run as root (in a container, say) unless it is told that this is meant.
+ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
+
+.PHONY: help lab test notebooks format constraints clean
+
+help: ## list these commands
+	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
+
+lab: $(STAMP) ## install what is needed and open the course in JupyterLab (LAB_ARGS="--no-browser" passes options)
+	$(BIN)/python -m jupyter lab $(ROOT_OK) $(LAB_ARGS) notebooks/00_start_here.ipynb
+
+test: $(STAMP) ## check everything: style, unit tests, every notebook output, every explorer in a browser
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+
+notebooks: $(STAMP) ## run all notebooks again and write them byte-reproducibly
+	$(BIN)/python tools/run_notebooks.py $(NOTEBOOKS)
+
+format: $(STAMP) ## format the code, notebooks included
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+constraints: ## renew the pinned versions in constraints.txt (needs uv)
+	uv pip compile --upgrade --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
+
+clean: ## remove the environment
+	rm -rf $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit('This course needs Python 3.11 or newer, and $(PYTHON) is %d.%d: try make PYTHON=python3.12 ...' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[lab,test,browser]" --constraint constraints.txt
+	@echo installed > $@
