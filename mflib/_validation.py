@@ -40,23 +40,48 @@ def check_square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     return A
 
 
-def check_direction(v: ArrayLike, n: int, name: str) -> np.ndarray:
-    """Return v / ‖v‖ for a real vector with n entries that is not zero."""
-    v = np.asarray(v)
-    if v.shape != (n,):
-        raise ValueError(f"{name} has shape {v.shape}; a vector of shape ({n},) is needed")
+def check_vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
+    """Return v, divided by a power of 2 so that its largest entry lies between ½ and 1.
+
+    That changes no digit, and squares of the entries can no longer overflow or underflow to zero.
+    """
+    try:
+        v = np.asarray(v)
+    except ValueError:
+        raise ValueError(f"{name} is not a vector: its entries differ in length") from None
+    if v.ndim != 1 or n not in (None, v.size):
+        shape = "(n,)" if n is None else f"({n},)"
+        raise ValueError(f"{name} has shape {v.shape}; a vector of shape {shape} is needed")
     _check_real(v.dtype, name)
     _check_finite(v, name)
-    length = norm(v)
-    if length == 0:
+    if not v.any():
         raise ValueError(f"{name} is the zero vector, which has no direction")
-    return v / length
+    v = v.astype(np.float64)
+    return np.ldexp(v, -np.frexp(np.abs(v).max())[1])
 
 
-def check_count(value: int, largest: int, name: str) -> int:
-    """Return a whole number from 1 to `largest`."""
-    if not isinstance(value, (int, np.integer)) or not 1 <= value <= largest:
-        raise ValueError(f"{name} is {value!r}; a whole number from 1 to {largest} is needed")
+def check_direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
+    """Return v / ‖v‖ for a real vector that is not zero, with n entries (None: any number)."""
+    v = check_vector(v, n, name)
+    return v / norm(v)
+
+
+def check_number(value: float, name: str) -> float:
+    """Return one real, finite number."""
+    value = np.asarray(value)
+    if value.ndim != 0:
+        raise ValueError(f"{name} has shape {value.shape}; a single number is needed")
+    _check_real(value.dtype, name)
+    _check_finite(value, name)
+    return float(value)
+
+
+def check_count(value: int, largest: int, name: str, *, smallest: int = 1) -> int:
+    """Return a whole number from `smallest` to `largest`."""
+    if not isinstance(value, (int, np.integer)) or not smallest <= value <= largest:
+        raise ValueError(
+            f"{name} is {value!r}; a whole number from {smallest} to {largest} is needed"
+        )
     return int(value)
 
 

@@ -28,10 +28,20 @@ from scipy.linalg import norm
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import Matrix, check_count, check_direction, check_matrix, check_square
+from mflib._validation import (
+    Matrix,
+    check_count,
+    check_direction,
+    check_matrix,
+    check_number,
+    check_square,
+    check_vector,
+)
 
 # A v counts as zero below this share of the size of A: rounding leaves a few units of 1e-16.
 _NEGLIGIBLE = 1e3 * np.finfo(float).eps
+# Products up to this size leave room for sums and lengths below the overflow at 1.8e308.
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -92,8 +102,7 @@ def rayleigh_quotient(A: Matrix, v: ArrayLike) -> float:
     5.0
     """
     A = check_square(A)
-    check_direction(v, A.shape[0], "v")
-    v = np.asarray(v, dtype=np.float64)
+    v = check_vector(v, A.shape[0], "v")
     return float(v @ _apply(A, v) / (v @ v))
 
 
@@ -112,7 +121,7 @@ def line_angle(u: ArrayLike, v: ArrayLike) -> float:
     >>> line_angle([1, 1], [-1, -1])
     0.0
     """
-    u = check_direction(u, np.size(u), "u")
+    u = check_direction(u, None, "u")
     v = check_direction(v, u.size, "v")
     v = v if u @ v >= 0 else -v
     return float(2 * np.arctan2(norm(u - v), norm(u + v)))
@@ -205,20 +214,25 @@ def power_iteration(
     >>> print(power_iteration([[0, 1], [1, 0]], [1, 0]).message)
     not converging: the eigenvalues 1 and -1 have the same modulus, so no single direction wins
     """
-    A = check_square(A)
-    negligible = _NEGLIGIBLE * _size(A)
+    return _drive(check_square(A), v0, tol, max_iter, random_state)
+
+
+def _drive(A, v0, tol, max_iter, random_state, floor=0.0) -> PowerResult:
+    """Run power iteration to the residual `tol` ‖Av‖, or to `floor` if that is larger."""
+    _check_limits(tol, max_iter)
+    size = _size(A)
     recent: deque[PowerStep] = deque(maxlen=3)
     converged, message = False, ""
     for step in islice(power_steps(A, v0, random_state=random_state), max_iter + 1):
         recent.append(step)
         image = hypot(step.eigenvalue, step.residual)  # ‖Av‖: the two parts are orthogonal
-        if negligible > 0 and image <= negligible:
+        if size > 0 and image <= _NEGLIGIBLE * size:
             message = (
                 f"breakdown: A v is zero up to rounding (length {image:.0e}), so v lies in the "
                 "null space of A and says nothing about the dominant eigenvector; "
                 "start from a random vector"
             )
-        elif step.residual <= tol * image:
+        elif step.residual <= max(tol * image, floor):
             converged, message = True, f"converged after {step.n_iter} steps"
         elif len(recent) == 3 and (pair := _equal_modulus_pair(*recent)):
             message = (
@@ -227,14 +241,8 @@ def power_iteration(
             )
         if message:
             break
-    return PowerResult(
-        step.eigenvalue,
-        step.vector,
-        step.residual,
-        step.n_iter,
-        converged,
-        message or f"not converged after {max_iter} steps" + _speed(recent),
-    )
+    message = message or f"not converged after {max_iter} steps" + _speed(recent)
+    return PowerResult(step.eigenvalue, step.vector, step.residual, step.n_iter, converged, message)
 
 
 def convergence_rate(A: ArrayLike) -> float:
@@ -257,7 +265,7 @@ def convergence_rate(A: ArrayLike) -> float:
     >>> round(convergence_rate([[3, 2], [2, 3]]), 6)
     0.2
     """
-    A = _check_dense(A)
+    A = _check_dense(check_square(A))
     moduli = np.sort(np.abs(np.linalg.eigvals(A)))[::-1]
     if moduli[0] == 0:
         raise ValueError("all eigenvalues of A are zero, so the ratio |λ₂/λ₁| does not exist")
@@ -289,6 +297,7 @@ def deflate(A: Matrix, eigenvalue: float, eigenvector: ArrayLike) -> np.ndarray 
            [-0.5,  0.5]])
     """
     A = check_square(A)
+    eigenvalue = check_number(eigenvalue, "eigenvalue")
     v = check_direction(eigenvector, A.shape[0], "eigenvector")
     if isinstance(A, np.ndarray):
         return A - eigenvalue * np.outer(v, v)
@@ -310,8 +319,10 @@ def top_eigenpairs(
     """Find the k eigenpairs of largest modulus of a symmetric matrix, one after the other.
 
     Power iteration finds one, deflation removes it, and so on, each search from a fresh random
-    start. Errors add up from pair to pair; `orthogonal_iteration` finds all pairs together and also
-    copes with eigenvalues of opposite sign and equal modulus.
+    start. Deflation is done here by keeping the search orthogonal to all vectors found, which for
+    exact eigenpairs is A − λ v vᵀ again; the formula itself would multiply the error of the first
+    vectors by |λ₁/λᵢ|. `orthogonal_iteration` finds all pairs together and also copes with
+    eigenvalues of opposite sign and equal modulus.
 
     Parameters
     ----------
@@ -320,7 +331,8 @@ def top_eigenpairs(
     k : int
         Number of eigenpairs, 1 to n.
     tol, max_iter, random_state
-        As for `power_iteration`, for each pair.
+        As for `power_iteration`, for each pair. A residual at the level of rounding, 1e-13 of the
+        size of A, is small enough whatever `tol` says.
 
     Returns
     -------
@@ -343,20 +355,30 @@ def top_eigenpairs(
     A = _check_symmetric(A)
     k = check_count(k, A.shape[0], "k")
     random_state = check_random_state(random_state)
-    size = _size(A)
+    negligible = _NEGLIGIBLE * _size(A)
     eigenvalues, eigenvectors = np.zeros(k), np.zeros((A.shape[0], k))
     for i in range(k):
-        if _size(A) <= _NEGLIGIBLE * size:  # nothing but zero eigenvalues is left
+        rest = _project_out(A, eigenvectors[:, :i])
+        if _size(rest) <= negligible:  # nothing but zero eigenvalues is left
             fresh = random_state.standard_normal((A.shape[0], k - i))
             Q, _ = np.linalg.qr(np.column_stack([eigenvectors[:, :i], fresh]))
             eigenvectors[:, i:] = Q[:, i:]
             break
-        pair = power_iteration(A, tol=tol, max_iter=max_iter, random_state=random_state)
+        pair = _drive(rest, None, tol, max_iter, random_state, floor=negligible)
         if not pair.converged:
             raise np.linalg.LinAlgError(f"eigenpair {i + 1} of {k}: {pair.message}")
         eigenvalues[i], eigenvectors[:, i] = pair.eigenvalue, pair.eigenvector
-        A = deflate(A, pair.eigenvalue, pair.eigenvector)
     return eigenvalues, eigenvectors
+
+
+def _project_out(A, V) -> LinearOperator:
+    """Return PAP, where P = I − VVᵀ projects to the complement of the orthonormal columns of V."""
+
+    def product(x):
+        y = A @ (x - V @ (V.T @ x))
+        return y - V @ (V.T @ y)
+
+    return LinearOperator(A.shape, product, dtype=np.float64)
 
 
 def orthogonal_steps(
@@ -396,7 +418,8 @@ def orthogonal_steps(
             theta, S = np.linalg.eigh(Q.T @ AQ)
             order = np.argsort(-np.abs(theta), kind="stable")
             theta, S = theta[order], S[:, order]
-            residuals = np.linalg.norm(AQ @ S - (Q @ S) * theta, axis=0)
+            # SciPy's norm, column by column: NumPy's squares the entries, which may underflow to 0.
+            residuals = np.array([norm(r) for r in (AQ @ S - (Q @ S) * theta).T])
             yield BlockStep(n_iter, Q @ S, theta, residuals)
             Q, _ = np.linalg.qr(AQ)
 
@@ -443,15 +466,20 @@ def orthogonal_iteration(
     >>> sorted(result.eigenvalues.round(6).tolist()), result.converged
     ([-1.0, 1.0], True)
     """
+    _check_limits(tol, max_iter)
     for step in islice(orthogonal_steps(A, k, Q0=Q0, random_state=random_state), max_iter + 1):
         converged = bool(step.residuals.max() <= tol * abs(step.eigenvalues[0]))
         if converged:
             break
-    message = (
-        f"converged after {step.n_iter} steps"
-        if converged
-        else f"not converged after {max_iter} steps: |λ_{k + 1}| is close to |λ_{k}|, try another k"
-    )
+    if converged:
+        message = f"converged after {step.n_iter} steps"
+    elif step.residuals.max() <= _NEGLIGIBLE * abs(step.eigenvalues[0]):
+        message = f"not converged after {max_iter} steps: rounding keeps the residuals above tol"
+    else:
+        message = (
+            f"not converged after {max_iter} steps: |λ_{k + 1}| may be too close to |λ_{k}|, "
+            "try another k"
+        )
     return BlockResult(
         step.eigenvalues, step.vectors, step.residuals, step.n_iter, converged, message
     )
@@ -478,7 +506,7 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     >>> characteristic_polynomial([[3, 2], [2, 3]])  # λ² − 6λ + 5
     array([ 1., -6.,  5.])
     """
-    A = _check_dense(A)
+    A = _check_dense(check_square(A))
     n = A.shape[0]
     if n > 10:
         raise ValueError(
@@ -487,7 +515,7 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     coefficients = np.ones(n + 1)
     M = np.eye(n)
     for i in range(1, n + 1):
-        AM = A @ M
+        AM = _apply(A, M)
         coefficients[i] = -np.trace(AM) / i
         M = AM + coefficients[i] * np.eye(n)
     return coefficients
@@ -521,7 +549,10 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     >>> (G @ [1, 0]).round(3)
     array([0.075, 0.925])
     """
-    links = sparse.csr_array(check_square(links))
+    links = check_square(links, "links")
+    if isinstance(links, LinearOperator):
+        raise ValueError("links is an operator; an array or a sparse matrix is needed")
+    links = sparse.csr_array(links)
     if links.nnz and links.data.min() < 0:
         raise ValueError("links has negative entries; a link weight must be at least 0")
     if not 0 <= damping <= 1:
@@ -540,11 +571,13 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
 
 
 def _apply(A, V):
-    """Return A @ V, refusing a product that overflows or is not a number."""
+    """Return A @ V, refusing a product that overflows, or nearly, or is not a number."""
     with np.errstate(over="ignore", invalid="ignore"):
         W = A @ V
-    if not np.isfinite(W).all():
-        raise FloatingPointError("A v is not finite; are the entries of A too large? Scale A first")
+    if not np.abs(W).max() <= _LARGEST:  # written so that NaN is refused too
+        raise FloatingPointError(
+            f"a product with A is not a number or exceeds {_LARGEST:.0e}; scale A down first"
+        )
     return W
 
 
@@ -558,39 +591,46 @@ def _equal_modulus_pair(first: PowerStep, second: PowerStep, third: PowerStep):
 
     When A²v = αAv + βv, the plane of v and Av is invariant and its eigenvalues are the roots of
     z² − αz − β: opposite numbers or a complex pair have the same modulus. With unit iterates
-    v, v', v'': Av' = ‖Av'‖v'' = av' + bv, and so α = a, β = b‖Av‖.
+    v, v', v'' the unit v'' = av' + bv, so α = a‖Av'‖ and β = b‖Av'‖‖Av‖. To be safe from overflow
+    the roots are found in units of ‖Av'‖.
     """
     v, w = first.vector, second.vector
-    y = hypot(second.eigenvalue, second.residual) * third.vector
     if 1 - (v @ w) ** 2 < 1e-8:  # v and v' are almost the same line: converging, slowly perhaps
         return None
     plane = np.column_stack([w, v])
-    (a, b), *_ = np.linalg.lstsq(plane, y, rcond=None)
-    if norm(plane @ [a, b] - y) > 1e-10 * norm(y):
+    (a, b), *_ = np.linalg.lstsq(plane, third.vector, rcond=None)
+    if norm(plane @ [a, b] - third.vector) > 1e-10:
         return None
-    beta = b * hypot(first.eigenvalue, first.residual)
+    unit = hypot(second.eigenvalue, second.residual)
+    beta = b * (hypot(first.eigenvalue, first.residual) / unit)
     discriminant = a**2 / 4 + beta
     modulus = sqrt(abs(beta))  # the product of the two roots is −β
     if discriminant < -1e-6 * modulus**2:
-        imaginary = sqrt(-discriminant)
-        return f"{a / 2 + 0.0:.4g} + {imaginary:.4g}i", f"{a / 2 + 0.0:.4g} - {imaginary:.4g}i"
+        real, imaginary = unit * a / 2 + 0.0, unit * sqrt(-discriminant)
+        return f"{real:.4g} + {imaginary:.4g}i", f"{real:.4g} - {imaginary:.4g}i"
     if beta > 0 and abs(a) <= 1e-8 * modulus:
-        return f"{modulus:.4g}", f"{-modulus:.4g}"
+        return f"{unit * modulus:.4g}", f"{-unit * modulus:.4g}"
     return None
 
 
 def _speed(recent) -> str:
-    """Tell how fast the residual was still falling."""
+    """Tell how fast the residual was still changing."""
     if len(recent) < 2 or recent[-2].residual == 0:
         return ""
     factor = recent[-1].residual / recent[-2].residual
-    return f": the residual falls by a factor of {factor:.4g} per step"
+    return f": the last step multiplied the residual by {factor:.4g}"
 
 
-def _check_dense(A):
-    A = check_square(A)
+def _check_limits(tol, max_iter):
+    if not tol >= 0:
+        raise ValueError(f"tol is {tol}; a number of at least 0 is needed")
+    if not isinstance(max_iter, (int, np.integer)) or max_iter < 0:
+        raise ValueError(f"max_iter is {max_iter!r}; a whole number of at least 0 is needed")
+
+
+def _check_dense(A, name="A"):
     if not isinstance(A, np.ndarray):
-        raise ValueError("A is sparse or an operator; an array is needed here")
+        raise ValueError(f"{name} is sparse or an operator; an array is needed here")
     return A
 
 
@@ -613,7 +653,7 @@ def _check_block(Q0, n, k, random_state):
     """Return an orthonormal basis of the columns of Q0."""
     if Q0 is None:
         Q0 = check_random_state(random_state).standard_normal((n, k))
-    Q0 = check_matrix(Q0, "Q0")
+    Q0 = _check_dense(check_matrix(Q0, "Q0"), "Q0")
     if Q0.shape != (n, k):
         raise ValueError(f"Q0 has shape {Q0.shape}; ({n}, {k}) is needed")
     if np.linalg.matrix_rank(Q0) < k:

@@ -1,0 +1,154 @@
+"""What every exercise is made of: a solution, the inputs to try, and the mistakes people make.
+
+A mistake is a wrong answer that can be run, with the hint that helps whoever gave it. So the tests
+can hold every check to its word: the solution and its variants are accepted, and each mistake is
+rejected with its own hint.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer and the hint for it.
+
+    `matches` tells whether a learner's answer is this mistake; by default, when it equals `answer`
+    (for a function: when it gives the same on every case).
+    """
+
+    answer: Any
+    hint: str
+    matches: Callable[[Any], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of a check: "unanswered", "wrong" or "right", with what to tell the learner."""
+
+    status: str
+    message: str
+
+
+def equal(got: Any, wanted: Any) -> bool:
+    """Tell whether two answers have the same shape and the same numbers to six digits."""
+    try:
+        got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return got.shape == wanted.shape and np.allclose(got, wanted, 1e-6, 1e-9, equal_nan=True)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A check that a learner calls with an answer, and that prints its verdict.
+
+    Parameters
+    ----------
+    solution
+        The right answer: a function, or a value.
+    praise : str
+        What a right answer shows; printed with it.
+    cases : sequence of tuples
+        Arguments to try a function with, simplest first. None if the answer is a value.
+    accepts : function (got, wanted) -> bool
+        Whether a result is right. By default `equal`.
+    mistakes : sequence of Mistake
+        The first that matches gives the hint.
+    variants : sequence
+        Other right answers, for the tests.
+    hint : str
+        For wrong answers that are no known mistake.
+    """
+
+    solution: Any
+    praise: str
+    cases: Sequence[tuple] | None = None
+    accepts: Callable[[Any, Any], bool] = equal
+    mistakes: Sequence[Mistake] = ()
+    variants: Sequence[Any] = ()
+    hint: str = "Compare with the lesson's own cells."
+
+    def __call__(self, answer: Any) -> None:
+        """Print the verdict on an answer."""
+        print(self.check(answer).message)
+
+    def check(self, answer: Any) -> Verdict:
+        """Return the verdict on an answer."""
+        if answer is None or answer is ...:
+            return _UNANSWERED
+        return self._check_value(answer) if self.cases is None else self._check_function(answer)
+
+    def _check_value(self, got):
+        if self._right(got, self.solution):
+            return self._praise()
+        return self._wrong(f"{_text(got)} is not right", lambda m: equal(got, m.answer), got)
+
+    def _check_function(self, function):
+        if not callable(function):
+            return Verdict("wrong", f"Not yet: {_text(function)} is not a function.")
+        got = []
+        for case in self.cases:
+            called = self._call_text(function, case)
+            try:
+                with np.errstate(all="ignore"):
+                    got.append(function(*deepcopy(case)))
+            except Exception as error:
+                return Verdict(
+                    "wrong", f"Not yet: {called} stops with {type(error).__name__}: {error}."
+                )
+            if got[-1] is None or got[-1] is ...:
+                return _UNANSWERED
+        wanted = [self.solution(*deepcopy(case)) for case in self.cases]
+        for case, result, right in zip(self.cases, got, wanted, strict=True):
+            if not self._right(result, right):
+                called = self._call_text(function, case)
+                return self._wrong(
+                    f"{called} gives {_text(result)}, and {_text(right)} is right",
+                    lambda m: all(map(equal, got, self._results(m.answer))),
+                    function,
+                )
+        return self._praise()
+
+    def _right(self, got, wanted):
+        try:
+            return bool(self.accepts(got, wanted))
+        except (TypeError, ValueError, IndexError):  # an answer of another kind or shape
+            return False
+
+    def _results(self, function):
+        with np.errstate(all="ignore"):
+            return [function(*deepcopy(case)) for case in self.cases]
+
+    def _praise(self):
+        return Verdict("right", f"Right. {self.praise}")
+
+    def _wrong(self, sentence, same_as, answer):
+        for mistake in self.mistakes:
+            if mistake.matches(answer) if mistake.matches else same_as(mistake):
+                return Verdict("wrong", f"Not yet: {sentence}. Hint: {mistake.hint}")
+        return Verdict("wrong", f"Not yet: {sentence}. Hint: {self.hint}")
+
+    def _call_text(self, function, case):
+        names = inspect.signature(self.solution).parameters
+        arguments = ", ".join(f"{n}={_text(a)}" for n, a in zip(names, case, strict=True))
+        return f"{getattr(function, '__name__', 'your function')}({arguments})"
+
+
+_UNANSWERED = Verdict("unanswered", "Not answered yet: put your answer in place of the dots.")
+
+
+def _text(value):
+    """Return a value as short text on one line."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        return np.array2string(value, precision=4, separator=", ").replace("\n", "")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return repr(value)

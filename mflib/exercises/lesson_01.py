@@ -1,0 +1,231 @@
+"""Exercises of lesson 1: eigendecomposition and power iteration."""
+
+import numpy as np
+
+from mflib.eigen import line_angle, power_iteration
+from mflib.exercises.base import Exercise, Mistake
+
+# 1. By hand
+
+eigenvalues_by_hand = Exercise(
+    solution=(-3, 2),
+    praise="λ² + λ − 6 = (λ + 3)(λ − 2). The dominant one is negative, so every step flips the sign.",
+    mistakes=[
+        Mistake((2, -3), "the dominant eigenvalue is the one of largest modulus; give it first."),
+        Mistake(
+            (3, -2), "check the sign of the trace: the two eigenvalues must add up to 1 + (−2)."
+        ),
+        Mistake((1, -2), "the diagonal holds the eigenvalues only if the other entries are zero."),
+    ],
+    variants=[[-3, 2], np.array([-3.0, 2.0])],
+    hint="solve (1 − λ)(−2 − λ) − 2·2 = 0 and give the pair as (dominant, other).",
+)
+
+
+# 2. One step
+
+_SYMMETRIC = np.array([[3.0, 2.0], [2.0, 3.0]])
+_ONE_WAY = np.array([[1.0, 2.0], [0.0, 3.0]])
+
+
+def _power_step(A, v):
+    w = A @ v
+    return w / np.linalg.norm(w)
+
+
+def _unit_on_the_line(got, wanted):
+    return line_angle(got, wanted) < 1e-6 and abs(np.linalg.norm(got) - 1) < 1e-6
+
+
+power_step = Exercise(
+    solution=_power_step,
+    praise="Five lines of this in a loop find the dominant eigenvector of any matrix that has one.",
+    cases=[
+        (_SYMMETRIC, np.array([1.0, 0.0])),
+        (_SYMMETRIC, np.array([0.6, -0.8])),
+        (_ONE_WAY, np.array([0.0, 1.0])),
+    ],
+    accepts=_unit_on_the_line,
+    mistakes=[
+        Mistake(lambda A, v: A @ v, "the result must have length 1: divide by its norm."),
+        Mistake(
+            lambda A, v: A @ v / np.sum(np.abs(A @ v)),
+            "that divides by the sum of the moduli; the length is np.linalg.norm.",
+        ),
+        Mistake(
+            lambda A, v: A @ v / np.max(np.abs(A @ v)),
+            "that divides by the largest entry; the length is np.linalg.norm.",
+        ),
+        Mistake(
+            lambda A, v: A @ v / np.linalg.norm(A),
+            "divide by the length of A v, not by the norm of the matrix A.",
+        ),
+        Mistake(
+            lambda A, v: A.T @ v / np.linalg.norm(A.T @ v),
+            "that multiplies by the transpose (v @ A does too); it shows where A is not symmetric.",
+        ),
+        Mistake(
+            lambda A, v: A * v / np.linalg.norm(A * v),
+            "A * v multiplies entry by entry; the product of matrix and vector is A @ v.",
+        ),
+    ],
+    variants=[
+        lambda A, v: -(A @ v) / np.linalg.norm(A @ v),
+        lambda A, v: A.dot(v) / np.sqrt(np.sum(A.dot(v) ** 2)),
+    ],
+)
+
+
+# 3. Find the bug
+
+_FLIPS = np.array([[1.0, 2.0], [2.0, -2.0]])  # eigenvalues −3 and 2
+_DOMINANT = np.array([1.0, -2.0]) / np.sqrt(5)
+
+
+def _has_settled(A, v, tol):
+    w = A @ v
+    rayleigh = v @ w
+    return bool(np.linalg.norm(w - rayleigh * v) <= tol * np.linalg.norm(w))
+
+
+def _compares_vectors(A, v, tol):
+    w = A @ v / np.linalg.norm(A @ v)
+    return np.linalg.norm(w - v) <= tol
+
+
+has_settled = Exercise(
+    solution=_has_settled,
+    praise="The residual ‖Av − ρv‖ does not care about the sign of v. mflib stops by it.",
+    cases=[
+        (_SYMMETRIC, np.array([1.0, 1.0]) / np.sqrt(2), 1e-6),
+        (_SYMMETRIC, np.array([1.0, 0.0]), 1e-6),
+        (_FLIPS, _DOMINANT, 1e-6),
+        (_FLIPS, np.array([1.0, 0.0]), 1e-6),
+    ],
+    mistakes=[
+        Mistake(
+            _compares_vectors,
+            "λ = −3 flips the sign of v at every step, so consecutive iterates never agree.",
+        ),
+        Mistake(
+            lambda A, v, tol: np.linalg.norm(A @ v - v) <= tol,
+            "A v = v holds only for the eigenvalue 1: compare A v with ρ v.",
+        ),
+        Mistake(
+            lambda A, v, tol: np.linalg.norm(A @ v - (v @ A @ v) * v) > tol,
+            "it says True where it should say False: settled means that the residual is small.",
+        ),
+        Mistake(
+            lambda A, v, tol: True,
+            "it says True for every vector; v = (1, 0) is no eigenvector here.",
+        ),
+    ],
+    variants=[
+        lambda A, v, tol: line_angle(A @ v, v) <= tol,
+        lambda A, v, tol: np.linalg.norm(A @ v - (v @ A @ v) * v) <= tol,
+    ],
+    hint="compare A v with ρ v, where ρ = vᵀAv.",
+)
+
+
+# 4. The other end of the spectrum
+
+
+def _smallest_eigenvalue(A):
+    dominant = power_iteration(A, random_state=0).eigenvalue
+    shifted = A - dominant * np.eye(len(A))
+    other_end = power_iteration(shifted, random_state=0).eigenvalue + dominant
+    return min(dominant, other_end)
+
+
+def _eigenvalues(A):
+    return np.linalg.eigvalsh(A)
+
+
+smallest_eigenvalue = Exercise(
+    solution=_smallest_eigenvalue,
+    praise="A shift moves the whole spectrum, so power iteration reaches either end of it.",
+    cases=[
+        (np.diag([5.0, 2.0, 1.0]),),
+        (np.array([[3.0, 2.0], [2.0, 3.0]]),),
+        (np.diag([4.0, 1.0, -2.0]),),
+        (np.diag([-6.0, 1.0, 3.0]),),
+    ],
+    accepts=lambda got, wanted: abs(got - wanted) < 1e-6,
+    mistakes=[
+        Mistake(
+            lambda A: max(_eigenvalues(A), key=abs),
+            "that is the dominant eigenvalue; shift A by it, so that it becomes 0, and search again.",
+        ),
+        Mistake(
+            lambda A: min(_eigenvalues(A) - max(_eigenvalues(A), key=abs), key=lambda x: -abs(x)),
+            "that belongs to A − λ₁I; add λ₁ to come back to A.",
+        ),
+        Mistake(
+            lambda A: min(_eigenvalues(A), key=abs),
+            "that is the eigenvalue of smallest modulus; the lowest may be negative and large.",
+        ),
+        Mistake(
+            lambda A: sorted(_eigenvalues(A), key=abs)[-2],
+            "deflation gives the second largest modulus; a shift reaches the other end.",
+        ),
+        Mistake(
+            lambda A: (
+                min(_eigenvalues(A) - max(_eigenvalues(A), key=abs), key=lambda x: -abs(x))
+                + max(_eigenvalues(A), key=abs)
+            ),
+            "the other end of the spectrum is the highest one if the dominant eigenvalue is the "
+            "lowest: return the smaller of the two.",
+        ),
+    ],
+    variants=[
+        lambda A: _eigenvalues(A)[0],
+        lambda A: float(
+            np.linalg.norm(A) - max(_eigenvalues(np.linalg.norm(A) * np.eye(len(A)) - A))
+        ),
+    ],
+)
+
+
+# 5. Explore
+
+
+def _halves_and_flips(answer, _):
+    a, b, d = answer
+    low, high = np.linalg.eigvalsh([[a, b], [b, d]])
+    return b != 0 and low < 0 and abs(high) < abs(low) and abs(abs(high / low) - 0.5) < 1e-6
+
+
+def _moduli(answer):
+    a, b, d = answer
+    return sorted(np.linalg.eigvalsh([[a, b], [b, d]]), key=abs)
+
+
+half_and_flip = Exercise(
+    solution=(-3, 1, -3),
+    praise="The sign of λ₁ decides about flipping, |λ₂/λ₁| alone about the speed.",
+    accepts=_halves_and_flips,
+    mistakes=[
+        Mistake(
+            (-4, 0, -2),
+            "a₁₂ = 0 makes the axes the eigenvectors; choose a₁₂ ≠ 0.",
+            lambda answer: _is_triple(answer) and answer[1] == 0,
+        ),
+        Mistake(
+            (3, 1, 3),
+            "the arrows do not flip: the dominant eigenvalue must be negative.",
+            lambda answer: _is_triple(answer) and _moduli(answer)[1] > 0,
+        ),
+        Mistake(
+            (-3, 2, -3),
+            "the arrows flip, and the rate is not 0.5: read it in the state line.",
+            lambda answer: _is_triple(answer) and _moduli(answer)[1] < 0,
+        ),
+    ],
+    variants=[(-1.5, 0.5, -1.5), (-1, 3, -1), [-3.0, 1.0, -3.0]],
+    hint="give three numbers (a₁₁, a₁₂, a₂₂).",
+)
+
+
+def _is_triple(answer):
+    return np.shape(answer) == (3,)

@@ -1,0 +1,242 @@
+"""Drive notebooks in JupyterLab with headless Chromium (Playwright's synchronous interface)."""
+
+import contextlib
+import ctypes
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Locator, Page, expect
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+FLAGS = [
+    "--no-sandbox",  # needed as root, in containers
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+    "--no-first-run",
+]
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell in the page, always
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "docmanager-extension/plugin": {"autosave": False},
+}
+
+
+def _stop_with_parent():
+    """On Linux: if the tests are killed, the server is stopped and not left behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class LabServer:
+    """JupyterLab on a free port with a random token and none of the user's configuration."""
+
+    def __init__(self, root: Path, timeout: float = 90):
+        self.folder = Path(tempfile.mkdtemp(prefix="jupyterlab-"))
+        self.token = secrets.token_hex(16)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        for name, value in SETTINGS.items():
+            file = self.folder / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(value))
+        self.log = self.folder / "server.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                self._command(root, port),
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
+            )
+        self._wait(timeout)
+
+    def _command(self, root, port):
+        return [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={root}",
+            f"--IdentityProvider.token={self.token}",
+            "--LabApp.expose_app_in_browser=True",
+            f"--LabApp.user_settings_dir={self.folder / 'settings'}",
+            f"--LabApp.workspaces_dir={self.folder / 'workspaces'}",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=",
+        ]
+
+    def _environment(self):
+        folders = {
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "run",
+            "IPYTHONDIR": "ipython",
+        }
+        own = {name: str(self.folder / folder) for name, folder in folders.items()}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return os.environ | own | {"PATH": path}
+
+    def _wait(self, timeout):
+        end = time.monotonic() + timeout
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.address}/api/status?token={self.token}", timeout=2)
+                return
+            if self.process.poll() is not None or time.monotonic() > end:
+                log = self.log.read_text()[-4000:]
+                self.stop()
+                raise RuntimeError(f"JupyterLab did not start:\n{log}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop the server and its kernels, and remove its files."""
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Notebook:
+    """A notebook open in JupyterLab's single-document view."""
+
+    def __init__(self, page: Page, server: LabServer, path: str, timeout: float = 90_000):
+        self.page = page
+        page.goto(f"{server.address}/doc/tree/{path}?token={server.token}")
+        page.wait_for_function(
+            """() => { const panel = window.jupyterapp?.shell?.currentWidget;
+                return !!panel?.content?.model && panel.context?.isReady
+                    && panel.sessionContext?.session?.kernel?.status === 'idle' }""",
+            timeout=timeout,
+        )
+
+    def run_all(self, timeout: float = 180_000) -> "Notebook":
+        """Run every cell and return when the last is done."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.wait_for_function(
+            """() => { const panel = window.jupyterapp.shell.currentWidget;
+                return panel.sessionContext.session.kernel.status === 'idle'
+                    && panel.content.widgets.every(cell => cell.model.type !== 'code'
+                        || !cell.model.sharedModel.getSource().trim()
+                        || cell.model.executionCount !== null) }""",
+            timeout=timeout,
+        )
+        return self
+
+    def outputs(self) -> list[dict]:
+        """Return all outputs of all cells."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .filter(cell => cell.model.type === 'code')
+                .flatMap(cell => cell.model.outputs.toJSON())"""
+        )
+
+    def explorers(self) -> "list[ExplorerPage]":
+        """Return the explorers of the notebook in order."""
+        panels = self.page.locator(".mflib-explorer")
+        return [ExplorerPage(self.page, panels.nth(i)) for i in range(panels.count())]
+
+    def close(self) -> None:
+        """Shut the kernel down, so that its memory is free for the next notebook."""
+        with contextlib.suppress(PlaywrightError):
+            self.page.evaluate(
+                "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
+            )
+
+
+class ExplorerPage:
+    """One explorer as a learner meets it: controls with names, a status line, a picture."""
+
+    def __init__(self, page: Page, panel: Locator):
+        self.page = page
+        self.panel = panel
+        self.status = panel.get_by_role("status")
+        cell = page.locator(".jp-Cell", has=panel)
+        self.picture = cell.locator(".jp-RenderedImage img")
+        self.rows = panel.locator(".mflib-control")
+
+    def box(self, label: str) -> Locator:
+        """Return the box (number or list) with this accessible name."""
+        return self.panel.get_by_label(label, exact=True)
+
+    def handle(self, label: str) -> Locator:
+        """Return the handle of the slider in the row of this box."""
+        row = self.panel.locator(".mflib-control", has=self.page.get_by_label(label, exact=True))
+        return row.locator("[role=slider]")
+
+    def labels(self) -> list[str]:
+        """Return the names of all controls."""
+        return self.rows.locator("label").all_inner_texts()
+
+    def press(self, label: str, key: str) -> None:
+        """Press a key on the handle of a slider, and wait until the kernel has answered."""
+        self.handle(label).focus()
+        self.page.keyboard.press(key)
+        self.wait_idle()
+
+    def type(self, label: str, value: float) -> None:
+        """Type a value into a box."""
+        self.box(label).fill(str(value))
+        self.page.keyboard.press("Tab")
+        self.wait_idle()
+
+    def reset(self) -> None:
+        """Press the Reset button."""
+        self.panel.get_by_role("button", name="Reset").click()
+        self.wait_idle()
+
+    def says(self, text: str) -> None:
+        """Wait until the status line contains a text (a regular expression)."""
+        expect(self.status).to_contain_text(re.compile(text))
+
+    def wait_idle(self) -> None:
+        """Wait until the kernel has nothing to do."""
+        self.page.wait_for_timeout(60)  # ipywidgets gathers changes for a moment before it sends
+        self.page.wait_for_function(
+            """() => window.jupyterapp.shell.currentWidget
+                .sessionContext.session.kernel.status === 'idle'"""
+        )
+
+    def pixels(self, timeout: float = 10) -> np.ndarray:
+        """Return the picture as height × width × 3, once two shots in a row agree.
+
+        JupyterLab makes a new <img> at every update, so it is looked up again each time.
+        """
+        end, previous = time.monotonic() + timeout, None
+        while time.monotonic() < end:
+            try:
+                self.picture.scroll_into_view_if_needed(timeout=1000)
+                shot = self.picture.screenshot(animations="disabled", timeout=2000)
+            except PlaywrightError:
+                previous = None
+                continue
+            now = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
+            if previous is not None and np.array_equal(now, previous):
+                return now
+            previous = now
+        raise AssertionError("the picture never came to rest")
