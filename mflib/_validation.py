@@ -27,7 +27,7 @@ def check_matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
         A = sparse.csr_array(A, dtype=np.float64)
         _check_finite(A.data, name)
     else:
-        A = A.astype(np.float64)
+        A = A.astype(np.float64, copy=False)
         _check_finite(A, name)
     return A
 

@@ -22,7 +22,7 @@ QUIET = "#8C8C8C"  # axes crosses, guide lines, what is only context
 STYLE = {
     "axes.grid": True,
     "axes.labelsize": 13,
-    "axes.prop_cycle": mpl.cycler(color=[MODEL, ERROR, PREDICTION, OTHER, DATA]),
+    "axes.prop_cycle": mpl.cycler(color=[MODEL, ERROR, OTHER, DATA, PREDICTION]),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",

@@ -8,17 +8,15 @@ from mflib.exercises.base import Exercise, Mistake
 # 1. By hand
 
 eigenvalues_by_hand = Exercise(
-    solution=(-3, 2),
-    praise="λ² + λ − 6 = (λ + 3)(λ − 2). The dominant one is negative, so every step flips the sign.",
+    solution=(-4, 1),
+    praise="λ² + 3λ − 4 = (λ + 4)(λ − 1). The dominant one is negative: every step flips the sign.",
     mistakes=[
-        Mistake((2, -3), "the dominant eigenvalue is the one of largest modulus; give it first."),
-        Mistake(
-            (3, -2), "check the sign of the trace: the two eigenvalues must add up to 1 + (−2)."
-        ),
-        Mistake((1, -2), "the diagonal holds the eigenvalues only if the other entries are zero."),
+        Mistake((1, -4), "the dominant eigenvalue is the one of largest modulus; give it first."),
+        Mistake((4, -1), "check the signs: the eigenvalues must add up to the trace, 0 + (−3)."),
+        Mistake((-3, 0), "the diagonal holds the eigenvalues only if the other entries are zero."),
     ],
-    variants=[[-3, 2], np.array([-3.0, 2.0])],
-    hint="solve (1 − λ)(−2 − λ) − 2·2 = 0 and give the pair as (dominant, other).",
+    variants=[[-4, 1], np.array([-4.0, 1.0])],
+    hint="solve (0 − λ)(−3 − λ) − 2·2 = 0 and give the pair as (dominant, other).",
 )
 
 
@@ -155,7 +153,7 @@ smallest_eigenvalue = Exercise(
     mistakes=[
         Mistake(
             lambda A: max(_eigenvalues(A), key=abs),
-            "that is the dominant eigenvalue; shift A by it, so that it becomes 0, and search again.",
+            "that is the dominant eigenvalue; shift A so that it becomes 0, and search again.",
         ),
         Mistake(
             lambda A: min(_eigenvalues(A) - max(_eigenvalues(A), key=abs), key=lambda x: -abs(x)),

@@ -29,6 +29,8 @@ from PIL import Image
 from mflib.plotting import PIXELS_PER_INCH, SHARPNESS, STYLE, picture_bundle
 
 _LABEL = {"description_width": "initial"}
+# Room for two lines, so that the picture stays where it is when a sentence grows.
+_STATUS_STYLE = "font-size: 1.15em; line-height: 1.4; min-height: 2.8em"
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ class Explorer:
             self.state, self.message = "Error", f"{type(error).__name__}: {error}"
         # Last: a reader who sees new words finds the new picture already there.
         self._status.value = (
-            '<div role="status" aria-live="polite" style="font-size: 1.15em; line-height: 1.4">'
+            f'<div role="status" aria-live="polite" style="{_STATUS_STYLE}">'
             f"<b>{html.escape(self.state)}.</b> {html.escape(self.message)}</div>"
         )
 

@@ -48,18 +48,18 @@ class FactorizationExplorer(Explorer):
     """Draw X ≈ U Vᵀ as blocks, to scale."""
 
     controls = {
-        "m": Slider("Rows m", 1, 100, 1, 60),
+        "m": Slider("Rows m", 1, 80, 1, 60),
         "n": Slider("Columns n", 1, 100, 1, 90),
         "k": Slider("Rank k", 1, 60, 1, 5),
     }
-    size = (9.0, 3.6)
+    size = (9.0, 3.0)
     alt = "A matrix X drawn as a block, beside its two factors, a tall U and a flat V transposed."
     compute = staticmethod(count_storage)
 
     def draw(self, fig):
         """Make three rectangles with their names."""
         ax = fig.subplots()
-        ax.set(xlim=(-2, 300), ylim=(-118, 14), aspect="equal")
+        ax.set(xlim=(-2, 300), ylim=(-82, 14), aspect="equal")
         ax.set_axis_off()
         self._blocks = [
             ax.add_patch(Rectangle((0, 0), 1, 1, fc=color, alpha=0.75, animated=True))

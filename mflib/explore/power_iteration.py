@@ -88,8 +88,8 @@ def _describe(values, rate, angles, step):
         return "Start", f"{here:.3g}° from the line of the eigenvector of λ₁ = {first}; {theory}"
     measured = np.tan(np.radians(here)) / np.tan(np.radians(angles[step - 1]))
     return "Converging slowly" if rate > 0.9 else "Converging", (
-        f"Step {step}: {here:.3g}° from the line, and the tangent of this angle is {measured:.3g} "
-        f"times that of the step before ({theory})"
+        f"Step {step}: {here:.3g}° from the line, with a tangent {measured:.3g} times that of the "
+        f"step before ({theory})"
     )
 
 
@@ -160,7 +160,7 @@ class PowerIterationExplorer(Explorer):
             ylabel="angle (degrees)",
             yscale="log",
             xlim=(-0.5, STEPS + 0.5),
-            ylim=(1e-15, 1e3),
+            ylim=(3e-16, 1e3),
             yticks=[1e-15, 1e-10, 1e-5, 1e0],
         )
         (self._predicted,) = right.plot([], [], color=PREDICTION, ls="--", **moving)
@@ -190,5 +190,5 @@ class PowerIterationExplorer(Explorer):
         measured = np.maximum(result.angles, floor)
         self._measured.set_data(np.arange(measured.size), measured)
         self._now.set_data([step], [measured[step]])
-        predicted = np.maximum(result.predicted, floor)
+        predicted = np.where(result.predicted < floor, np.nan, result.predicted)
         self._predicted.set_data(np.arange(predicted.size), predicted)

@@ -191,7 +191,7 @@ class ExplorerPage:
 
     def labels(self) -> list[str]:
         """Return the names of all controls."""
-        return self.rows.locator("label").all_inner_texts()
+        return [text for text in self.rows.locator("label").all_inner_texts() if text]
 
     def press(self, label: str, key: str) -> None:
         """Press a key on the handle of a slider, and wait until the kernel has answered."""

@@ -1,0 +1,59 @@
+"""environment.yml (conda, Binder) says the same as pyproject.toml, in the way Binder reads it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+REPOSITORY = PROJECT["urls"]["Repository"]
+
+
+def conda_packages():
+    return {entry for entry in CONDA if isinstance(entry, str)}
+
+
+def test_the_same_packages_with_the_same_bounds():
+    extras = PROJECT["optional-dependencies"]
+    wanted = {*PROJECT["dependencies"], *extras["lab"], *extras["test"]}
+    assert conda_packages() - {"pip", "python=3.12"} == wanted
+
+
+def test_python_is_written_as_binder_reads_it():
+    """Binder's repo2docker takes only python=X.Y; anything else silently becomes another Python."""
+    assert "python=3.12" in conda_packages()
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_package_itself_comes_by_pip():
+    assert {"pip": ["-e ."]} in CONDA
+    for folder in ("binder", ".binder"):  # either would hide environment.yml
+        assert not (ROOT / folder).exists()
+
+
+def test_every_requirement_is_pinned():
+    pinned = set(
+        re.findall(r"(?m)^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    )
+    requirements = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
+    assert {re.match(r"[\w.-]+", name)[0].lower() for name in requirements} <= pinned
+
+
+@pytest.mark.parametrize("name", ["README.md", "CITATION.cff", "CONTRIBUTING.md"])
+def test_one_address_of_the_repository(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    addresses = set(re.findall(r"https://github\.com/[\w-]+/[\w-]+", text))
+    assert addresses == {REPOSITORY}
+    path = REPOSITORY.removeprefix("https://github.com/")
+    assert set(re.findall(r"mybinder\.org/v2/gh/([\w-]+/[\w-]+)", text)) <= {path}
+
+
+def test_every_lesson_has_a_row_with_a_binder_link():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        assert f"(notebooks/{path.name})" in text
+        assert f"?labpath=notebooks%2F{path.name}" in text

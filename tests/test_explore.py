@@ -1,0 +1,180 @@
+"""Every explorer without a browser: all extreme settings, words, pictures, reset, errors."""
+
+import importlib
+import io
+import itertools
+import pkgutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import mflib.explore
+from mflib.explore.base import Choice, Explorer, LogSlider, Slider
+from mflib.explore.factorization import FactorizationExplorer, count_storage
+from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
+
+for module in pkgutil.iter_modules(mflib.explore.__path__):
+    importlib.import_module(f"mflib.explore.{module.name}")
+each = pytest.mark.parametrize(
+    "explorer_type", Explorer.__subclasses__(), ids=lambda cls: cls.__name__
+)
+
+
+def ends(control):
+    return control.options if isinstance(control, Choice) else (control.low, control.high)
+
+
+def pixels(explorer):
+    return np.asarray(Image.open(io.BytesIO(explorer._png)))
+
+
+@each
+def test_every_corner_of_the_settings_has_a_state_in_words(explorer_type):
+    explorer = explorer_type()
+    names = list(explorer_type.controls)
+    assert 1 <= len(names) <= 5
+    for corner in itertools.product(*map(ends, explorer_type.controls.values())):
+        explorer.set(**dict(zip(names, corner, strict=True)))
+        assert explorer.settings == dict(zip(names, corner, strict=True))
+        assert explorer.state
+        assert explorer.message
+        assert "nan" not in explorer.message
+        assert "\n" not in explorer.message
+
+
+@each
+def test_every_control_changes_the_picture_and_reset_returns(explorer_type):
+    explorer = explorer_type()
+    start, words = pixels(explorer), explorer.message
+    for name, control in explorer_type.controls.items():
+        assert control.label
+        seen = []
+        for value in ends(control):
+            explorer.set(**{name: value})
+            seen.append(pixels(explorer))
+        assert any((picture != start).any() for picture in seen), name
+        explorer._reset.click()
+        assert np.array_equal(pixels(explorer), start)
+        assert explorer.message == words
+
+
+@each
+def test_the_words_tell_the_picture_to_those_who_cannot_see_it(explorer_type):
+    explorer = explorer_type()
+    data, metadata = explorer._bundle()
+    assert len(explorer_type.alt) > 20
+    assert metadata["image/png"]["alt"] == data["text/plain"]
+    assert explorer.message in data["text/plain"]
+    assert 'role="status"' in explorer._status.value
+
+
+class Fragile(Explorer):
+    """Fails where its control is 0."""
+
+    controls = {"x": Slider("x", -1, 1, 0.5, 1.0)}
+    alt = "Nothing."
+
+    @staticmethod
+    def compute(x):
+        return type("Result", (), {"state": "Fine", "message": f"<{1 / x:.1f}>"})
+
+    def draw(self, fig):
+        fig.subplots().plot([], [], animated=True)
+
+    def update(self, result):
+        pass
+
+
+def test_an_error_in_a_callback_is_raised_in_tests_and_told_in_the_page(monkeypatch):
+    explorer = Fragile()
+    with pytest.raises(ZeroDivisionError):
+        explorer.set(x=0)
+    explorer.set(x=1)
+    monkeypatch.setattr(Explorer, "raise_errors", False)
+    explorer.set(x=0)
+    assert explorer.state == "Error"
+    assert "ZeroDivisionError" in explorer._status.value
+    explorer.set(x=0.5)
+    assert explorer.state == "Fine"
+    assert "&lt;2.0&gt;" in explorer._status.value  # words are text, never markup
+
+
+def test_a_slider_shows_round_numbers():
+    box, row = Slider("x", 0, 1, 0.1, 0.5).build()
+    slider = row.children[1]
+    slider.value = 0.1 + 0.2
+    assert box.value == 0.3
+    box.value = 0.7
+    assert slider.value == 0.7
+    slider.value = 1.0
+    assert box.value == 1.0
+
+
+def test_a_log_slider_moves_by_factors_and_stays_within_its_limits():
+    box, row = LogSlider("η", 1e-3, 10, 0.1).build()
+    slider = row.children[1]
+    slider.value = 10**-1.5
+    assert box.value == 0.0316
+    box.value = 5
+    assert slider.value == 5
+    box.value = 1e9
+    assert box.value == slider.value == 10
+    slider.value = 1e-3
+    assert box.value == 1e-3
+
+
+def test_a_choice_keeps_its_name():
+    box, row = Choice("Noise", ("normal", "Poisson"), "Poisson").build()
+    assert box.value == "Poisson"
+    assert box.description == "Noise"
+    assert row.children == (box,)
+
+
+@given(m=st.integers(1, 99), n=st.integers(1, 99), k=st.integers(1, 99))
+def test_storage_is_that_of_the_factors(m, n, k):
+    result = count_storage(m, n, k)
+    assert result.factored == np.zeros((m, k)).size + np.zeros((n, k)).size
+    assert result.full == np.zeros((m, n)).size
+    assert (result.state == "Smaller") == (k < m * n / (m + n))
+    assert ("never needed" in result.message) == (k > min(m, n))
+
+
+entries = st.integers(-40, 40).map(lambda i: i / 10)
+
+
+@given(a=entries, b=entries, d=entries, angle=st.integers(0, 180), step=st.integers(0, STEPS))
+def test_the_prediction_of_the_explorer_is_exact(a, b, d, angle, step):
+    """In two dimensions tan θ_k = |λ₂/λ₁|^k tan θ₀ is a theorem: it holds to rounding."""
+    result = power_path(a, b, d, angle, step)
+    assert result.state
+    if result.predicted.size and result.angles[0] < 89.9:
+        n = len(result.angles)
+        assert np.allclose(result.angles, result.predicted[:n], rtol=1e-6, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [
+        ((3, 2, 3, 0, 0), "Start"),
+        ((3, 2, 3, 0, 2), "Converging"),
+        ((3, 2, 3, 0, 30), "Converged"),
+        ((4, 0.1, 4, 0, 2), "Converging slowly"),
+        ((0, 2, 0, 0, 9), "Not converging"),
+        ((0, 2, 0, 45, 9), "Settled at once"),
+        ((2, 0, 2, 10, 9), "Settled at once"),
+        ((0, 0, 0, 10, 9), "Breakdown"),
+        ((2, 2, 2, 135, 9), "Breakdown"),
+        ((3, 2, 3, 135, 9), "On the wrong line"),
+        ((3, 2, 3, 135, 30), "Rescued by rounding"),
+    ],
+)
+def test_power_iteration_names_each_state(settings, state):
+    assert power_path(*settings).state == state
+
+
+def test_base_and_start_state_are_those_of_the_lesson():
+    assert FactorizationExplorer().state == "Smaller"
+    assert "|1/5| = 0.2" in PowerIterationExplorer().message

@@ -1,0 +1,94 @@
+"""Committed notebooks are executed, normalised, small, and readable without running them."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+from run_notebooks import normalise  # noqa: E402
+
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))
+every = pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda path: path.stem)
+
+
+def cells(path, kind):
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def test_every_lesson_has_solutions():
+    assert [path.name for path in LESSONS[1:]] == [path.name for path in SOLUTIONS]
+
+
+@every
+def test_executed_from_top_to_bottom_without_errors_or_warnings(path):
+    code = cells(path, "code")
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr"
+
+
+@every
+def test_normalised(path):
+    text = path.read_text(encoding="utf-8")
+    assert normalise(nbformat.reads(text, as_version=4)) == text, "run `make notebooks`"
+
+
+@every
+def test_small_and_without_paths_of_a_machine(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 1_000_000
+    assert not re.search(r"/(home|root|Users|tmp|work)/|[A-Z]:\\\\", text)
+
+
+@every
+def test_every_picture_has_alt_text(path):
+    for cell in cells(path, "code"):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                assert len(output.metadata["image/png"]["alt"]) > 20
+                assert output.data["text/plain"].startswith(output.metadata["image/png"]["alt"])
+
+
+@every
+def test_every_code_cell_follows_a_sentence(path):
+    """A few may follow another code cell directly; none may open a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    kinds = [cell.cell_type for cell in notebook.cells]
+    assert kinds[0] == "markdown"
+    assert sum(a == b == "code" for a, b in zip(kinds, kinds[1:], strict=False)) <= 2
+
+
+@every
+def test_every_formula_typesets_everywhere(path):
+    """Dollar signs only: other ways to write mathematics fail on GitHub or on the built site."""
+    for cell in cells(path, "markdown"):
+        text = re.sub(r"`[^`]*`", "", cell.source)
+        assert not re.search(r"\\newcommand|\\def\\|\\\(|\\\[", text)
+        assert text.count("$$") % 2 == 0
+        outside = re.sub(r"\$\$.*?\$\$", "", text, flags=re.S)
+        assert "\\begin{" not in re.sub(r"\$[^$]*\$", "", outside)
+        assert outside.count("$") % 2 == 0
+
+
+@every
+def test_links_between_files_lead_somewhere(path):
+    for cell in cells(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", cell.source):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_answer_is_folded_and_closed(path):
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    assert text.count("<details>") == text.count("</details>") == text.count("<summary>")
+    questions = re.findall(r"\*\*Question (\d+)\.\*\*", text)
+    assert questions == [str(i + 1) for i in range(len(questions))]
+    assert text.count("<details>") >= len(questions) > 0
