@@ -43,7 +43,7 @@ def test_every_requirement_is_pinned():
     assert {re.match(r"[\w.-]+", name)[0].lower() for name in requirements} <= pinned
 
 
-@pytest.mark.parametrize("name", ["README.md", "CITATION.cff", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CITATION.cff"])
 def test_one_address_of_the_repository(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     addresses = set(re.findall(r"https://github\.com/[\w-]+/[\w-]+", text))
