@@ -9,6 +9,9 @@ else
 BIN := $(VENV)/bin
 endif
 STAMP := $(VENV)/.installed
+ifneq ($(words $(VENV)),1)
+$(error VENV is "$(VENV)"; a path without spaces is needed)
+endif
 NOTEBOOKS := notebooks/*.ipynb notebooks/solutions/*.ipynb
 # JupyterLab refuses to run as root (in a container, say) unless it is told that this is meant.
 ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)

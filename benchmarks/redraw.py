@@ -37,8 +37,8 @@ WATCH = """([cell]) => {
 
 def measure(explorer, label):
     """Return the milliseconds of each key press; the slider goes up and down in the middle."""
-    handle = explorer.handle(label)
-    if not handle.count():
+    handle = explorer.handle(label) if label else None  # the slider itself has an empty label
+    if handle is None or not handle.count():
         return []
     times = []
     cell = explorer.page.locator(".jp-Cell", has=explorer.panel).element_handle()
@@ -47,8 +47,7 @@ def measure(explorer, label):
         explorer.page.evaluate(WATCH, [cell])
         explorer.page.keyboard.press("ArrowRight" if press % 4 < 2 else "ArrowLeft")
         times.append(explorer.page.evaluate("() => window.pictureShown"))
-        explorer.wait_idle()
-    explorer.reset()
+        explorer.pixels()  # at rest before the next key
     return times
 
 
@@ -62,8 +61,9 @@ def main(names):
             page = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS).new_page()
             for name in names:
                 notebook = Notebook(page, server, name).run_all()
-                for explorer in notebook.explorers():
-                    for label in explorer.labels():
+                shown = (ROOT / "notebooks" / name).read_text("utf-8").count("Explorer().show()")
+                for explorer in notebook.explorers(shown):
+                    for label in explorer.panel.locator("label").all_inner_texts():
                         if times := measure(explorer, label):
                             print(
                                 f"{name[:2]} {label:20} median {statistics.median(times):4.0f} ms, "

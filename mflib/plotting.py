@@ -53,7 +53,7 @@ def use_style() -> None:
 def show(fig: Figure, alt: str) -> None:
     """Show a figure in the page together with a text that says what it shows.
 
-    The text stays in the notebook file for readers who cannot see the picture.
+    The text stays in the notebook file, and becomes the alternative text of an exported page.
 
     Parameters
     ----------

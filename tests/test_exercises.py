@@ -45,7 +45,10 @@ def test_no_answer_is_no_mistake(exercise):
 
 
 @each
-@pytest.mark.parametrize("nonsense", ["text", [], {"a": 1}, np.zeros((2, 2)), float("nan")])
+@pytest.mark.parametrize(
+    "nonsense",
+    ["text", [], {"a": 1}, np.zeros((2, 2)), np.nan, (np.nan, 1, 1), ("a", "b", "c"), (1, ..., 2)],
+)
 def test_nonsense_gets_one_sentence(exercise, nonsense):
     answers = [nonsense] if exercise.cases is None else [nonsense, lambda *arguments: nonsense]
     for answer in answers:

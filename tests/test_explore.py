@@ -102,13 +102,14 @@ def test_an_error_in_a_callback_is_raised_in_tests_and_told_in_the_page(monkeypa
     assert "&lt;2.0&gt;" in explorer._status.value  # words are text, never markup
 
 
-def test_a_slider_shows_round_numbers():
-    box, row = Slider("x", 0, 1, 0.1, 0.5).build()
+@pytest.mark.parametrize(("step", "moved", "shown"), [(0.1, 0.1 + 0.2, 0.3), (0.25, 0.75, 0.75)])
+def test_a_slider_shows_round_numbers(step, moved, shown):
+    box, row = Slider("x", 0, 1, step, 0.5).build()
     slider = row.children[1]
-    slider.value = 0.1 + 0.2
-    assert box.value == 0.3
-    box.value = 0.7
-    assert slider.value == 0.7
+    slider.value = moved
+    assert box.value == shown
+    box.value = 0.5
+    assert slider.value == 0.5
     slider.value = 1.0
     assert box.value == 1.0
 
@@ -168,7 +169,11 @@ def test_the_prediction_of_the_explorer_is_exact(a, b, d, angle, step):
         ((0, 0, 0, 10, 9), "Breakdown"),
         ((2, 2, 2, 135, 9), "Breakdown"),
         ((3, 2, 3, 135, 9), "On the wrong line"),
+        ((3, 2, 3, 135, 22), "Leaving the wrong line"),
         ((3, 2, 3, 135, 30), "Rescued by rounding"),
+        ((1, 0, 3, 0, 30), "On the wrong line"),
+        ((1e-6, 0, 1e-7, 30, 5), "Converging"),
+        ((1, 0, 0.999999, 30, 5), "Converging slowly"),
     ],
 )
 def test_power_iteration_names_each_state(settings, state):

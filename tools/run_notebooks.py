@@ -38,12 +38,13 @@ def run(path: Path) -> None:
         notebook,
         timeout=600,
         kernel_name="python3",
+        coalesce_streams=True,
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
-    path.write_text(normalise(notebook), encoding="utf-8")
+    path.write_text(normalise(notebook), encoding="utf-8", newline="\n")
     print("ran", path)
 
 

@@ -54,6 +54,8 @@ class Exercise:
         The right answer: a function, or a value.
     praise : str
         What a right answer shows; printed with it.
+    hint : str
+        For wrong answers that are no known mistake.
     cases : sequence of tuples
         Arguments to try a function with, simplest first. None if the answer is a value.
     accepts : function (got, wanted) -> bool
@@ -62,17 +64,15 @@ class Exercise:
         The first that matches gives the hint.
     variants : sequence
         Other right answers, for the tests.
-    hint : str
-        For wrong answers that are no known mistake.
     """
 
     solution: Any
     praise: str
+    hint: str
     cases: Sequence[tuple] | None = None
     accepts: Callable[[Any, Any], bool] = equal
     mistakes: Sequence[Mistake] = ()
     variants: Sequence[Any] = ()
-    hint: str = "Compare with the lesson's own cells."
 
     def __call__(self, answer: Any) -> None:
         """Print the verdict on an answer."""
@@ -103,7 +103,10 @@ class Exercise:
                     "wrong", f"Not yet: {called} stops with {type(error).__name__}: {error}."
                 )
             if got[-1] is None or got[-1] is ...:
-                return _UNANSWERED
+                return Verdict(
+                    "unanswered",
+                    f"Not answered yet: {called.split('(')[0]} returns nothing so far.",
+                )
         wanted = [self.solution(*deepcopy(case)) for case in self.cases]
         for case, result, right in zip(self.cases, got, wanted, strict=True):
             if not self._right(result, right):

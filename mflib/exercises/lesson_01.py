@@ -37,7 +37,8 @@ def _unit_on_the_line(got, wanted):
 
 power_step = Exercise(
     solution=_power_step,
-    praise="Five lines of this in a loop find the dominant eigenvector of any matrix that has one.",
+    praise="In a loop this finds the dominant eigenvector of any matrix that has one.",
+    hint="one product, w = A @ v, and one division by its length, np.linalg.norm(w).",
     cases=[
         (_SYMMETRIC, np.array([1.0, 0.0])),
         (_SYMMETRIC, np.array([0.6, -0.8])),
@@ -49,6 +50,10 @@ power_step = Exercise(
         Mistake(
             lambda A, v: A @ v / np.sum(np.abs(A @ v)),
             "that divides by the sum of the moduli; the length is np.linalg.norm.",
+        ),
+        Mistake(
+            lambda A, v: A @ v / np.sum(A @ v),
+            "that divides by the sum of the entries; the length is np.linalg.norm.",
         ),
         Mistake(
             lambda A, v: A @ v / np.max(np.abs(A @ v)),
@@ -78,6 +83,7 @@ power_step = Exercise(
 
 _FLIPS = np.array([[1.0, 2.0], [2.0, -2.0]])  # eigenvalues −3 and 2
 _DOMINANT = np.array([1.0, -2.0]) / np.sqrt(5)
+_NEARLY = np.array([np.cos(np.pi / 4 + 0.01), np.sin(np.pi / 4 + 0.01)])  # 0.01 off (1, 1)
 
 
 def _has_settled(A, v, tol):
@@ -91,6 +97,16 @@ def _compares_vectors(A, v, tol):
     return np.linalg.norm(w - v) <= tol
 
 
+def _compares_moduli(A, v, tol):
+    w = A @ v / np.linalg.norm(A @ v)
+    return np.linalg.norm(np.abs(w) - np.abs(v)) <= tol
+
+
+def _compares_two_steps(A, v, tol):
+    w = A @ (A @ v)
+    return np.linalg.norm(w / np.linalg.norm(w) - v) <= tol
+
+
 has_settled = Exercise(
     solution=_has_settled,
     praise="The residual ‖Av − ρv‖ does not care about the sign of v. mflib stops by it.",
@@ -99,11 +115,23 @@ has_settled = Exercise(
         (_SYMMETRIC, np.array([1.0, 0.0]), 1e-6),
         (_FLIPS, _DOMINANT, 1e-6),
         (_FLIPS, np.array([1.0, 0.0]), 1e-6),
+        (np.array([[3.0, 4.0], [4.0, -3.0]]), np.array([1.0, 0.0]), 1e-6),
+        (np.diag([1.0, -1.0]), np.ones(2) / np.sqrt(2), 1e-6),
+        (_SYMMETRIC, _NEARLY, 0.1),
+        (_SYMMETRIC, _NEARLY, 1e-3),
     ],
     mistakes=[
         Mistake(
             _compares_vectors,
             "λ = −3 flips the sign of v at every step, so consecutive iterates never agree.",
+        ),
+        Mistake(
+            _compares_moduli,
+            "a vector and its mirror image have entries of the same moduli, on different lines.",
+        ),
+        Mistake(
+            _compares_two_steps,
+            "after two steps every vector is back if the eigenvalues are opposite numbers.",
         ),
         Mistake(
             lambda A, v, tol: np.linalg.norm(A @ v - v) <= tol,
@@ -112,6 +140,10 @@ has_settled = Exercise(
         Mistake(
             lambda A, v, tol: np.linalg.norm(A @ v - (v @ A @ v) * v) > tol,
             "it says True where it should say False: settled means that the residual is small.",
+        ),
+        Mistake(
+            lambda A, v, tol: np.linalg.norm(A @ v - (v @ A @ v) * v) <= 1e-6,
+            "use tol: the caller decides how close is close enough.",
         ),
         Mistake(
             lambda A, v, tol: True,
@@ -130,10 +162,14 @@ has_settled = Exercise(
 
 
 def _smallest_eigenvalue(A):
-    dominant = power_iteration(A, random_state=0).eigenvalue
-    shifted = A - dominant * np.eye(len(A))
-    other_end = power_iteration(shifted, random_state=0).eigenvalue + dominant
-    return min(dominant, other_end)
+    s = np.linalg.norm(A)  # no eigenvalue is larger, so A − sI has none above zero
+    return power_iteration(A - s * np.eye(len(A)), random_state=0).eigenvalue + s
+
+
+def _two_searches(A):
+    one_end = power_iteration(A, random_state=0).eigenvalue
+    other_end = power_iteration(A - one_end * np.eye(len(A)), random_state=0).eigenvalue + one_end
+    return min(one_end, other_end)
 
 
 def _eigenvalues(A):
@@ -148,7 +184,9 @@ smallest_eigenvalue = Exercise(
         (np.array([[3.0, 2.0], [2.0, 3.0]]),),
         (np.diag([4.0, 1.0, -2.0]),),
         (np.diag([-6.0, 1.0, 3.0]),),
+        (np.diag([40.0, 5.0, 1.0]),),
     ],
+    hint="return a number: the .eigenvalue of A − s·np.eye(len(A)), moved back by s.",
     accepts=lambda got, wanted: abs(got - wanted) < 1e-6,
     mistakes=[
         Mistake(
@@ -177,10 +215,8 @@ smallest_eigenvalue = Exercise(
         ),
     ],
     variants=[
+        _two_searches,
         lambda A: _eigenvalues(A)[0],
-        lambda A: float(
-            np.linalg.norm(A) - max(_eigenvalues(np.linalg.norm(A) * np.eye(len(A)) - A))
-        ),
     ],
 )
 
@@ -194,7 +230,11 @@ def _halves_and_flips(answer, _):
     return b != 0 and low < 0 and abs(high) < abs(low) and abs(abs(high / low) - 0.5) < 1e-6
 
 
-def _moduli(answer):
+def _spectrum(answer):
+    """Return the eigenvalues by rising modulus, or None for an answer of another shape."""
+    numbers = np.asarray(answer)
+    if numbers.shape != (3,) or numbers.dtype.kind not in "if" or not np.isfinite(numbers).all():
+        return None
     a, b, d = answer
     return sorted(np.linalg.eigvalsh([[a, b], [b, d]]), key=abs)
 
@@ -202,28 +242,29 @@ def _moduli(answer):
 half_and_flip = Exercise(
     solution=(-3, 1, -3),
     praise="The sign of λ₁ decides about flipping, |λ₂/λ₁| alone about the speed.",
+    hint="give three numbers (a₁₁, a₁₂, a₂₂).",
     accepts=_halves_and_flips,
     mistakes=[
         Mistake(
             (-4, 0, -2),
             "a₁₂ = 0 makes the axes the eigenvectors; choose a₁₂ ≠ 0.",
-            lambda answer: _is_triple(answer) and answer[1] == 0,
+            lambda answer: bool(_spectrum(answer)) and answer[1] == 0,
+        ),
+        Mistake(
+            (0, 2, 0),
+            "|λ₁| = |λ₂|: these arrows jump between two lines and never converge.",
+            lambda answer: bool(s := _spectrum(answer)) and np.isclose(s[0], -s[1]),
         ),
         Mistake(
             (3, 1, 3),
             "the arrows do not flip: the dominant eigenvalue must be negative.",
-            lambda answer: _is_triple(answer) and _moduli(answer)[1] > 0,
+            lambda answer: bool(s := _spectrum(answer)) and s[1] > 0,
         ),
         Mistake(
             (-3, 2, -3),
             "the arrows flip, and the rate is not 0.5: read it in the state line.",
-            lambda answer: _is_triple(answer) and _moduli(answer)[1] < 0,
+            lambda answer: bool(_spectrum(answer)),
         ),
     ],
     variants=[(-1.5, 0.5, -1.5), (-1, 3, -1), [-3.0, 1.0, -3.0]],
-    hint="give three numbers (a₁₁, a₁₂, a₂₂).",
 )
-
-
-def _is_triple(answer):
-    return np.shape(answer) == (3,)

@@ -13,9 +13,11 @@ background, so that a new picture costs a few milliseconds.
 
 import html
 import io
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
@@ -51,7 +53,7 @@ class Slider:
         limits = {"min": self.low, "max": self.high, "step": self.step, "value": self.start}
         box = box_type(description=self.label, **limits)
         slider = slider_type(readout=False, **limits)
-        digits = max(0, -math.floor(math.log10(self.step)))
+        digits = -Decimal(str(self.step)).as_tuple().exponent
         # Without rounding, 0.1 + 0.2 would show as 0.30000000000000004.
         widgets.link(
             (slider, "value"), (box, "value"), [lambda v: v if whole else round(v, digits), _same]
@@ -190,24 +192,29 @@ class Explorer:
 
     def _refresh(self):
         """Draw the present settings and tell the state in words."""
-        try:
-            self._png = self.render(**self.settings)
-            self.state, self.message = self.result.state, self.result.message
-            if self._handle is not None:
-                data, metadata = self._bundle()
-                self._handle.update(data, metadata=metadata, raw=True)
-        except Exception as error:  # the page would show nothing of it
-            if self.raise_errors:
-                raise
-            self.state, self.message = "Error", f"{type(error).__name__}: {error}"
+        self._png = self.render(**self.settings)
+        if self._handle is not None:
+            data, metadata = self._bundle()
+            self._handle.update(data, metadata=metadata, raw=True)
         # Last: a reader who sees new words finds the new picture already there.
+        self._say(self.result.state, self.result.message)
+
+    def _say(self, state, message):
+        self.state, self.message = state, message
+        settings = html.escape(json.dumps(self.settings))
         self._status.value = (
-            f'<div role="status" aria-live="polite" style="{_STATUS_STYLE}">'
-            f"<b>{html.escape(self.state)}.</b> {html.escape(self.message)}</div>"
+            f'<div role="status" aria-live="polite" style="{_STATUS_STYLE}" '
+            f'data-explorer="{type(self).__name__}" data-settings="{settings}">'
+            f"<b>{html.escape(state)}.</b> {html.escape(message)}</div>"
         )
 
     def _changed(self, _change):
-        self._refresh()
+        try:
+            self._refresh()
+        except Exception as error:  # the page would show nothing of it
+            if self.raise_errors:
+                raise
+            self._say("Error", f"{type(error).__name__}: {error}")
 
     def _start_again(self, _button):
         for value in self._values.values():  # one redraw for all controls
@@ -215,10 +222,11 @@ class Explorer:
         self.set(**{name: control.start for name, control in self.controls.items()})
         for value in self._values.values():
             value.observe(self._changed, "value")
-        self._refresh()
+        self._changed(None)
 
     def _bundle(self):
-        return picture_bundle(self._png, self.figure, f"{self.alt} {self.state}. {self.message}")
+        words = f"{self.alt} {self.result.state}. {self.result.message}"
+        return picture_bundle(self._png, self.figure, words)
 
 
 def _same(value):

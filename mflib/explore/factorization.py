@@ -59,25 +59,25 @@ class FactorizationExplorer(Explorer):
     def draw(self, fig):
         """Make three rectangles with their names."""
         ax = fig.subplots()
-        ax.set(xlim=(-2, 300), ylim=(-82, 14), aspect="equal")
+        ax.set(xlim=(-12, 348), ylim=(-82, 14), aspect="equal")
         ax.set_axis_off()
         self._blocks = [
             ax.add_patch(Rectangle((0, 0), 1, 1, fc=color, alpha=0.75, animated=True))
             for color in (DATA, MODEL, MODEL)
         ]
-        text = {"ha": "center", "va": "center", "fontsize": 15, "animated": True}
-        self._names = [ax.text(0, 0, name, **text) for name in ("X", "U", "Vᵀ")]
+        text = {"ha": "center", "va": "center", "fontsize": 14, "animated": True}
+        self._names = [ax.text(0, 0, "", **text) for _ in self._blocks]
         self._equals = ax.text(0, 0, "≈", **text | {"fontsize": 24})
 
     def update(self, result):
         """Place the blocks side by side, their tops on one line."""
         m, n, k = result.m, result.n, result.k
         left = 0
-        corners = []
-        for width, height in ((n, m), (k, m), (n, k)):
-            corners.append((left, width, height))
-            left += width + 20
-        for block, name, (x, width, height) in zip(self._blocks, self._names, corners, strict=True):
-            block.set(x=x, y=-height, width=width, height=height)
-            name.set_position((x + width / 2, 7))
-        self._equals.set_position((n + 10, -m / 2))
+        shapes = (("X", m, n), ("U", m, k), ("Vᵀ", k, n))
+        for block, text, (name, height, width) in zip(
+            self._blocks, self._names, shapes, strict=True
+        ):
+            block.set(x=left, y=-height, width=width, height=height)
+            text.set(x=left + width / 2, text=f"{name}: {height} × {width}", y=7)
+            left += width + 42
+        self._equals.set_position((n + 21, -m / 2))

@@ -54,8 +54,10 @@ def power_path(a: float, b: float, d: float, angle: float, step: int) -> PowerPa
     angles = np.degrees([line_angle(v, vectors[:, 0]) for v in path])
     step = min(step, len(path) - 1)
     rate = abs(values[1] / values[0]) if values[0] else 1.0
+    if rate > 1 - 1e-14:  # equal up to rounding
+        rate = 1.0
     predicted = np.array([])
-    if rate < 1 - 1e-9:
+    if rate < 1:
         tangent = np.tan(np.radians(angles[0]))
         predicted = np.degrees(np.arctan(tangent * rate ** np.arange(STEPS + 1)))
     state, message = _describe(values, rate, angles, step)
@@ -64,15 +66,16 @@ def power_path(a: float, b: float, d: float, angle: float, step: int) -> PowerPa
 
 def _describe(values, rate, angles, step):
     """Tell the state at one step in words."""
-    first, second = (f"{v + 0.0:.3g}" for v in np.round(values, 9))
-    both = f"λ₁ = {first}, λ₂ = {second}"
     if values[0] == 0:
-        return "Breakdown", "A is zero, so A v = 0 for every v and there is no direction to follow"
-    if rate >= 1 - 1e-9 and values[0] * values[1] > 0:
+        return "Breakdown", "A is zero, so A x = 0 for every x and there is no direction to follow"
+    values = np.where(np.abs(values) < 1e-14 * abs(values[0]), 0, values)
+    first, second = (f"{v:.3g}" for v in values)
+    both = f"λ₁ = {first}, λ₂ = {second}"
+    if rate == 1 and values[0] * values[1] > 0:
         return "Settled at once", f"{both}: every vector is an eigenvector of this matrix"
-    if rate >= 1 - 1e-9 and min(angles[0], 90 - angles[0]) < SETTLED:
+    if rate == 1 and min(angles[0], 90 - angles[0]) < SETTLED:
         return "Settled at once", f"{both} have equal moduli, but the start is an eigenvector"
-    if rate >= 1 - 1e-9:
+    if rate == 1:
         return "Not converging", (
             f"{both}: |λ₁| = |λ₂|, so the iterates jump between two lines for ever"
         )
@@ -83,7 +86,8 @@ def _describe(values, rate, angles, step):
         return "Converged", (
             f"Step {step}: within a millionth of a degree of the eigenvector of λ₁ = {first}"
         )
-    theory = f"theory: |λ₂/λ₁| = |{second}/{first}| = {rate:.3g}"
+    ratio = f"{rate:.3g}" if rate < 0.9995 else f"1 − {1 - rate:.1g}"
+    theory = f"theory: |λ₂/λ₁| = |{second}/{first}| = {ratio}"
     if step == 0:
         return "Start", f"{here:.3g}° from the line of the eigenvector of λ₁ = {first}; {theory}"
     measured = np.tan(np.radians(here)) / np.tan(np.radians(angles[step - 1]))
@@ -95,16 +99,20 @@ def _describe(values, rate, angles, step):
 
 def _describe_orthogonal(both, rate, here):
     """Tell what happens after a start without any share of the dominant eigenvector."""
-    if rate < 1e-9:
-        return "Breakdown", f"{both}: the start is in the null space, A v = 0 up to rounding"
-    if here > 45:
-        return "On the wrong line", (
-            f"{both}: the start has no share of the dominant eigenvector but a rounding error, "
-            f"which grows {1 / rate:.3g}-fold per step"
+    if rate < 1e-14:
+        if here > 45:
+            return "Breakdown", f"{both}: the start is in the null space, A x = 0 up to rounding"
+        return "Breakdown", (
+            f"{both}: the start is in the null space, and what you see is a rounding error, scaled "
+            "up to length 1"
         )
-    return "Rescued by rounding", (
-        f"{both}: a rounding error has grown {1 / rate:.3g}-fold per step and now leads the way"
-    )
+    if here > 89:
+        return "On the wrong line", (
+            f"{both}: on paper the iterates stay here for ever; a rounding error can grow up to "
+            f"{1 / rate:.3g}-fold per step and free them"
+        )
+    state = "Leaving the wrong line" if here > 45 else "Rescued by rounding"
+    return state, f"{both}: a rounding error has grown {1 / rate:.3g}-fold per step"
 
 
 class PowerIterationExplorer(Explorer):
@@ -129,7 +137,7 @@ class PowerIterationExplorer(Explorer):
         """Make the circle with its lines and arrows, and the two curves."""
         left, right = fig.subplots(1, 2, width_ratios=[1, 1.35])
         plane(left, 1.25)
-        left.set(title="Iterates v₀, v₁, …", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+        left.set(title="Iterates x₀, x₁, …", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         left.plot(*circle(), color=QUIET, lw=1)
         moving = {"animated": True}
         (self._ellipse,) = left.plot([], [], color=QUIET, lw=1.2, ls="--", **moving)
@@ -151,7 +159,7 @@ class PowerIterationExplorer(Explorer):
             **moving,
         )
         text = {"ha": "center", "va": "center", "fontsize": 13, "animated": True}
-        self._start_name = left.text(0, 0, "v₀", color=MODEL, **text)
+        self._start_name = left.text(0, 0, "x₀", color=MODEL, **text)
         self._line_name = left.text(0, 0, "λ₁", color=DATA, **text)
 
         right.set(

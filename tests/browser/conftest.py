@@ -1,4 +1,4 @@
-"""JupyterLab and Chromium for the browser tests; without Chromium they skip with one line."""
+"""JupyterLab and Chromium for the browser tests; without them they skip with one line."""
 
 import os
 import shutil
@@ -6,26 +6,16 @@ from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
-
-from jlab import CHROMIUM, FLAGS, LabServer, Notebook  # noqa: E402
-
 HERE = Path(__file__).parent
 NOTEBOOKS = HERE.parents[1] / "notebooks"
 ARTIFACTS = Path(os.environ.get("BROWSER_ARTIFACTS", HERE / "artifacts"))
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    root = tmp_path_factory.mktemp("course") / "notebooks"
-    shutil.copytree(NOTEBOOKS, root)  # never the originals
-    server = LabServer(root)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
 def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from jlab import CHROMIUM, FLAGS
+
     if CHROMIUM is None:
         pytest.skip("no Chromium found: install it, or name it in the variable CHROMIUM")
     with playwright.sync_playwright() as driver:
@@ -34,9 +24,22 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    from jlab import LabServer
+
+    root = tmp_path_factory.mktemp("course") / "notebooks"
+    shutil.copytree(NOTEBOOKS, root)  # never the originals
+    server = LabServer(root)
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def open_notebook(browser, lab, request):
     """Open notebooks by name; keep a screenshot at the end, and fail on errors in the page."""
+    from jlab import Notebook
+
     context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page = context.new_page()
     problems = []
@@ -48,10 +51,12 @@ def open_notebook(browser, lab, request):
         return opened[-1]
 
     yield open_
-    ARTIFACTS.mkdir(exist_ok=True)
-    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in request.node.name)
-    page.screenshot(path=ARTIFACTS / f"{name}.png")
-    for notebook in opened:
-        notebook.close()
-    context.close()
+    try:
+        ARTIFACTS.mkdir(exist_ok=True)
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in request.node.name)
+        page.screenshot(path=ARTIFACTS / f"{name}.png")
+    finally:
+        for notebook in opened:
+            notebook.close()
+        context.close()
     assert not problems, problems

@@ -102,9 +102,10 @@ class LabServer:
 
     def _wait(self, timeout):
         end = time.monotonic() + timeout
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{self.address}/api/status?token={self.token}", timeout=2)
+            address = f"{self.address}/api/status?token={self.token}"
+            with contextlib.suppress(OSError), direct.open(address, timeout=2):
                 return
             if self.process.poll() is not None or time.monotonic() > end:
                 log = self.log.read_text()[-4000:]
@@ -156,10 +157,11 @@ class Notebook:
                 .flatMap(cell => cell.model.outputs.toJSON())"""
         )
 
-    def explorers(self) -> "list[ExplorerPage]":
-        """Return the explorers of the notebook in order."""
+    def explorers(self, count: int) -> "list[ExplorerPage]":
+        """Return the explorers of the notebook in order, once as many as expected are there."""
         panels = self.page.locator(".mflib-explorer")
-        return [ExplorerPage(self.page, panels.nth(i)) for i in range(panels.count())]
+        expect(panels).to_have_count(count)
+        return [ExplorerPage(self.page, panels.nth(i)) for i in range(count)]
 
     def close(self) -> None:
         """Shut the kernel down, so that its memory is free for the next notebook."""
@@ -178,7 +180,6 @@ class ExplorerPage:
         self.status = panel.get_by_role("status")
         cell = page.locator(".jp-Cell", has=panel)
         self.picture = cell.locator(".jp-RenderedImage img")
-        self.rows = panel.locator(".mflib-control")
 
     def box(self, label: str) -> Locator:
         """Return the box (number or list) with this accessible name."""
@@ -189,38 +190,34 @@ class ExplorerPage:
         row = self.panel.locator(".mflib-control", has=self.page.get_by_label(label, exact=True))
         return row.locator("[role=slider]")
 
-    def labels(self) -> list[str]:
-        """Return the names of all controls."""
-        return [text for text in self.rows.locator("label").all_inner_texts() if text]
+    def name(self) -> str:
+        """Return the name of the explorer's class."""
+        return self.status.get_attribute("data-explorer")
 
-    def press(self, label: str, key: str) -> None:
-        """Press a key on the handle of a slider, and wait until the kernel has answered."""
-        self.handle(label).focus()
-        self.page.keyboard.press(key)
-        self.wait_idle()
+    def move(self, label: str, key: str) -> None:
+        """Press a key on the handle of a slider, or choose an option of a list."""
+        if self.handle(label).count():
+            self.handle(label).focus()
+            self.page.keyboard.press(key)
+        else:
+            self.box(label).select_option(key)
 
     def type(self, label: str, value: float) -> None:
         """Type a value into a box."""
         self.box(label).fill(str(value))
         self.page.keyboard.press("Tab")
-        self.wait_idle()
 
     def reset(self) -> None:
         """Press the Reset button."""
         self.panel.get_by_role("button", name="Reset").click()
-        self.wait_idle()
+
+    def wait_for(self, settings: dict) -> None:
+        """Wait until the status line speaks of these settings; the picture is then there, too."""
+        expect(self.status).to_have_attribute("data-settings", json.dumps(settings))
 
     def says(self, text: str) -> None:
         """Wait until the status line contains a text (a regular expression)."""
         expect(self.status).to_contain_text(re.compile(text))
-
-    def wait_idle(self) -> None:
-        """Wait until the kernel has nothing to do."""
-        self.page.wait_for_timeout(60)  # ipywidgets gathers changes for a moment before it sends
-        self.page.wait_for_function(
-            """() => window.jupyterapp.shell.currentWidget
-                .sessionContext.session.kernel.status === 'idle'"""
-        )
 
     def pixels(self, timeout: float = 10) -> np.ndarray:
         """Return the picture as height × width × 3, once two shots in a row agree.

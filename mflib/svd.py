@@ -1,0 +1,697 @@
+"""The singular value decomposition, whole and truncated (lesson 2).
+
+The formulas of this room, for an m×n matrix A with singular values σ₁ ≥ σ₂ ≥ … ≥ 0:
+
+    A = U Σ Vᵀ                        the singular value decomposition
+    AᵀA = V Σ² Vᵀ,  AAᵀ = U Σ² Uᵀ     two eigenproblems; they square the condition number
+    uᵢ = A vᵢ / σᵢ                    left from right vectors, where σᵢ > 0
+    Q ← qr(A qr(AᵀQ))                 block power iteration: power iteration on AAᵀ, one block
+    Q ← [Q, A AᵀQ]                    block Krylov: the same products, but no block is thrown away
+    ‖A − Aₖ‖ = σₖ₊₁ or √Σ_{i>k} σᵢ²   Eckart–Young: the best rank-k approximation
+
+Signs: (u, v) and (−u, −v) are equally right. Every function here turns each pair so that the entry
+of largest modulus of the right vector v is positive. Among entries within a millionth of the
+largest the first one decides, so that rounding noise does not break ties.
+
+References
+----------
+N. Halko, P. G. Martinsson and J. A. Tropp, Finding structure with randomness, SIAM Review, 2011.
+C. Musco and C. Musco, Randomized block Krylov methods for stronger and faster approximate singular
+value decomposition, NIPS, 2015.
+M. Gavish and D. L. Donoho, The optimal hard threshold for singular values is 4/√3, IEEE
+Transactions on Information Theory, 2014.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from math import cos, pi, sin, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import quad
+from scipy.linalg import norm, svd
+from scipy.optimize import brentq
+from scipy.sparse.linalg import LinearOperator
+from sklearn.utils import check_random_state
+
+from mflib._validation import Matrix, check_count, check_matrix
+
+# A direction counts as zero below this share of the size of A: rounding leaves a few 1e-16.
+_NEGLIGIBLE = 1e3 * np.finfo(float).eps
+
+# Below this size the full decomposition takes a few milliseconds.
+_SMALL = 200
+
+
+class SVD(NamedTuple):
+    """U (m, k), singular values (k,) in falling order and Vᵀ (k, n): A ≈ U diag(σ) Vᵀ."""
+
+    U: np.ndarray
+    singular_values: np.ndarray
+    Vt: np.ndarray
+
+    def approximation(self, k: int | None = None) -> np.ndarray:
+        """Return σ₁u₁v₁ᵀ + … + σₖuₖvₖᵀ, an (m, n) array (all terms by default)."""
+        k = len(self.singular_values) if k is None else k
+        k = check_count(k, len(self.singular_values), "k", smallest=0)
+        return (self.U[:, :k] * self.singular_values[:k]) @ self.Vt[:k]
+
+
+@dataclass(frozen=True)
+class SVDStep:
+    """One iterate: the k best singular triples in the block, and the residuals ‖Av − σu‖."""
+
+    n_iter: int
+    U: np.ndarray
+    singular_values: np.ndarray
+    Vt: np.ndarray
+    residuals: np.ndarray
+
+
+def numerical_rank(
+    singular_values: ArrayLike, shape: tuple[int, int], *, rtol: float | None = None
+) -> int:
+    """Count the singular values above `rtol` σ₁, those that rounding cannot have made.
+
+    Parameters
+    ----------
+    singular_values : (r,) array
+    shape : (m, n)
+        Shape of the matrix.
+    rtol : float, optional
+        By default max(m, n) times the machine precision, as in `numpy.linalg.matrix_rank`.
+
+    Examples
+    --------
+    >>> numerical_rank([14.7, 4.1, 3e-16, 0], (4, 6))
+    2
+    """
+    singular_values = _check_singular_values(singular_values)
+    rtol = max(shape) * np.finfo(float).eps if rtol is None else rtol
+    return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
+
+
+def left_vectors(
+    A: Matrix, V: ArrayLike, singular_values: ArrayLike, *, rtol: float | None = None
+) -> np.ndarray:
+    """Return U with columns uᵢ = A vᵢ / σᵢ, without dividing by zero.
+
+    Where σᵢ is zero up to `rtol` σ₁, the quotient would be rounding noise over rounding noise.
+    Those columns carry no part of A, so any unit vectors orthogonal to the others are right, and
+    such vectors are put there.
+
+    Parameters
+    ----------
+    A : (m, n) array, sparse matrix or LinearOperator
+    V : (n, k) array, k at most m
+        Right singular vectors, as columns.
+    singular_values : (k,) array, in falling order
+    rtol : float, optional
+        By default √(max(m, n) ε), with ε = 2.2e-16 the machine precision: it fits singular values
+        from AᵀA, and below it A vᵢ / σᵢ would keep fewer than half of its digits.
+
+    Returns
+    -------
+    (m, k) array
+
+    Examples
+    --------
+    >>> V = np.array([[0.6, 0.8], [0.8, -0.6]])
+    >>> U = left_vectors([[3, 4], [0, 0], [0, 0]], V, [5, 0])
+    >>> (U.T @ U).round(12) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    >>> (U * [5, 0] @ V.T).round(12) + 0.0
+    array([[3., 4.],
+           [0., 0.],
+           [0., 0.]])
+    """
+    A, V = check_matrix(A), check_matrix(V, "V")
+    singular_values = _check_singular_values(singular_values)
+    k = len(singular_values)
+    if V.shape != (A.shape[1], k):
+        raise ValueError(
+            f"V has shape {V.shape}; ({A.shape[1]}, {k}) is needed, a column for each σ"
+        )
+    if k > A.shape[0]:
+        raise ValueError(
+            f"V has {k} columns, but only {A.shape[0]} left vectors exist; pass the first ones"
+        )
+    rtol = _half_precision(A.shape) if rtol is None else rtol
+    rank = numerical_rank(singular_values, A.shape, rtol=rtol)
+    return _complete(_times(A, V[:, :rank]) / singular_values[:rank], k)
+
+
+def svd_from_eigen(A: Matrix) -> SVD:
+    """Compute the SVD from the eigenproblem of AᵀA, or of AAᵀ if that is smaller. For teaching.
+
+    Squaring A squares its condition number: a singular value below √ε σ₁ ≈ 1.5e-8 σ₁ has a square
+    below the rounding error ε σ₁² of AᵀA and is lost. Those below √(max(m, n) ε) σ₁ cannot be told
+    from zero and are returned as zero; one of size τσ₁ keeps about 16 + 2 log₁₀ τ digits. Real
+    programs never form AᵀA: `scipy.linalg.svd` finds every σ to about ε σ₁.
+
+    Parameters
+    ----------
+    A : (m, n) array or sparse matrix
+
+    Returns
+    -------
+    SVD
+        min(m, n) triples.
+
+    Examples
+    --------
+    >>> svd_from_eigen([[3, 0], [4, 5]]).singular_values.round(6)  # √45, √5
+    array([6.708204, 2.236068])
+    """
+    A = check_matrix(A)
+    if isinstance(A, LinearOperator):
+        raise ValueError("A is an operator; svd_from_eigen needs an array or a sparse matrix")
+    size = abs(A).max() or 1.0  # divided by it, no entry overflows or underflows when squared
+    tall = (A if A.shape[0] >= A.shape[1] else A.T) / size
+    gram = tall.T @ tall
+    squares, V = np.linalg.eigh(gram if isinstance(gram, np.ndarray) else gram.toarray())
+    singular_values, V = np.sqrt(np.maximum(squares[::-1], 0)), V[:, ::-1]
+    singular_values[singular_values <= _half_precision(A.shape) * singular_values[0]] = 0
+    U = left_vectors(tall, V, singular_values)
+    left, right = (U, V) if A.shape[0] >= A.shape[1] else (V, U)
+    return _signed(left, size * singular_values, right.T)
+
+
+def block_power_steps(
+    A: Matrix, k: int, *, n_oversamples: int = 10, random_state=None
+) -> Iterator[SVDStep]:
+    """Yield the iterates of block power iteration, Q ← qr(A qr(AᵀQ)), for ever.
+
+    Iterate q is the randomized SVD of Halko, Martinsson and Tropp with q power steps. The i-th
+    singular vectors converge at the rate (σ_{b+1}/σᵢ)² per step, b = k + `n_oversamples`.
+
+    Parameters
+    ----------
+    A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
+    k : int
+        Number of singular triples, 1 to min(m, n).
+    n_oversamples : int
+        Extra columns of the block, which are not returned.
+    random_state : int, RandomState or None
+        Chooses the start Q = qr(AΩ), Ω a random Gaussian block.
+
+    Yields
+    ------
+    SVDStep
+        The k best triples that the block contains: with AᵀQ = PR and the SVD Rᵀ = W Σ Zᵀ of a
+        small matrix, U = QW and V = PZ.
+
+    Examples
+    --------
+    >>> next(block_power_steps([[3, 0], [4, 5]], 2)).singular_values.round(6)
+    array([6.708204, 2.236068])
+    """
+    A, k = _check_truncation(A, k)
+    start = _random_range(A, k, n_oversamples, random_state)
+
+    def iterate(X):
+        for n_iter in count():
+            Q, _ = np.linalg.qr(X)
+            P, R = np.linalg.qr(_times(A.T, Q))
+            W, singular_values, Zt = np.linalg.svd(R.T)
+            X = _times(A, P)
+            U, Vt = Q @ W[:, :k], Zt[:k] @ P.T
+            yield _step(n_iter, U, singular_values[:k], Vt, X @ Zt[:k].T, k)
+
+    return iterate(start)
+
+
+def block_krylov_steps(
+    A: Matrix, k: int, *, n_oversamples: int = 10, random_state=None
+) -> Iterator[SVDStep]:
+    """Yield the iterates of the block Krylov method, which keeps the blocks of all steps.
+
+    Iterate q holds the best triples in the span of AΩ, (AAᵀ)AΩ, …, (AAᵀ)^q AΩ, so it is at least as
+    good as iterate q of `block_power_steps`, for the same products with A and more memory. Every
+    new block is made orthogonal to all others twice, and directions that are zero up to rounding
+    are dropped. The generator ends when none is left: the last iterate is then exact.
+
+    Parameters
+    ----------
+    A, k, n_oversamples, random_state
+        As for `block_power_steps`.
+
+    Yields
+    ------
+    SVDStep
+
+    Examples
+    --------
+    >>> steps = block_krylov_steps([[3, 0], [4, 5]], 1, n_oversamples=0, random_state=0)
+    >>> [round(float(step.singular_values[0]), 6) for step in steps]
+    [6.580992, 6.708204]
+    """
+    A, k = _check_truncation(A, k)
+    start = _random_range(A, k, n_oversamples, random_state)
+
+    def iterate(X):
+        negligible = _NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
+        Q, P = np.empty((A.shape[0], 0)), np.empty((A.shape[1], 0))
+        AP = Q
+        for n_iter in count():
+            Q_new = _new_directions(Q, X, negligible)
+            if n_iter and not Q_new.size:
+                return
+            P_new = _new_directions(P, _times(A.T, Q_new), negligible)
+            X = _times(A, P_new)
+            Q, P, AP = np.hstack([Q, Q_new]), np.hstack([P, P_new]), np.hstack([AP, X])
+            W, singular_values, Zt = np.linalg.svd(Q.T @ AP, full_matrices=False)
+            U, Vt = Q @ W[:, :k], Zt[:k] @ P.T
+            yield _step(n_iter, U, singular_values[:k], Vt, AP @ Zt[:k].T, k)
+
+    return iterate(start)
+
+
+def randomized_svd(
+    A: Matrix, k: int, *, n_oversamples: int = 10, n_iter: int = 7, random_state=None
+) -> SVD:
+    """Compute k singular triples by a random block and a fixed number of power steps.
+
+    This is iterate `n_iter` of `block_power_steps`. Without power steps the error of the singular
+    values is of the size of what is left out, σₖ₊₁; each step multiplies it by about (σ_{b+1}/σₖ)⁴,
+    with b = k + `n_oversamples`.
+
+    Parameters
+    ----------
+    A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
+    k : int
+        Number of singular triples, 1 to min(m, n).
+    n_oversamples : int
+        Extra columns of the block, which are not returned.
+    n_iter : int
+        Number of power steps; each multiplies the block by A and Aᵀ once and orthogonalises it.
+    random_state : int, RandomState or None
+        Chooses the random block.
+
+    References
+    ----------
+    Halko, Martinsson and Tropp (2011), algorithms 4.4 and 5.1.
+
+    Examples
+    --------
+    >>> randomized_svd([[3, 0], [4, 5]], 1, random_state=0).singular_values.round(6)
+    array([6.708204])
+    """
+    steps = block_power_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
+    return _last(steps, n_iter)
+
+
+def block_krylov_svd(
+    A: Matrix, k: int, *, n_oversamples: int = 10, n_iter: int = 3, random_state=None
+) -> SVD:
+    """Compute k singular triples from all blocks of a fixed number of power steps.
+
+    This is iterate `n_iter` of `block_krylov_steps` (or the last one before, if that was exact).
+
+    Parameters
+    ----------
+    A, k, n_oversamples, n_iter, random_state
+        As for `randomized_svd`; about half as many steps give the same accuracy.
+
+    References
+    ----------
+    Musco and Musco (2015), algorithm 2.
+
+    Examples
+    --------
+    >>> block_krylov_svd([[3, 0], [4, 5]], 1, random_state=0).singular_values.round(6)
+    array([6.708204])
+    """
+    steps = block_krylov_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
+    return _last(steps, n_iter)
+
+
+def truncated_svd(
+    A: Matrix,
+    k: int,
+    *,
+    method: str = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 100,
+    random_state=None,
+) -> SVD:
+    """Compute the k largest singular triples of a matrix.
+
+    The iteration stops when every residual ‖Av − σu‖ is at most `tol` σ₁ (Aᵀu = σv holds up to
+    rounding). Then each σ lies within `tol` σ₁ of a singular value of A (theorem); where that one
+    has no close neighbour, the error is about the square of the residual, divided by the distance
+    to the neighbour, and much smaller (rule of thumb). That they are the largest ones is almost
+    sure, because the start is random, but no residual can prove it.
+
+    Parameters
+    ----------
+    A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
+    k : int
+        Number of singular triples, 1 to min(m, n).
+    method : {"auto", "block_krylov", "block_power", "full"}
+        "full" decomposes the whole matrix and keeps k triples. "auto" takes "full" for a small
+        array or a large k; else block Krylov, and for an array that turns out to need more than a
+        third of all directions, "full" after all.
+    tol : float
+        Relative size of the residuals at which to stop, from 1e-12 to 1.
+    max_iter : int
+        Largest number of steps.
+    random_state : int, RandomState or None
+        Chooses the random start block.
+
+    Returns
+    -------
+    SVD
+        It unpacks as `U, singular_values, Vt`.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the residuals are too large after `max_iter` steps.
+
+    Examples
+    --------
+    >>> U, singular_values, Vt = truncated_svd([[3, 0], [4, 5]], 1)
+    >>> singular_values.round(6)
+    array([6.708204])
+    """
+    A, k = _check_truncation(A, k)
+    if not 1e-12 <= tol <= 1:
+        raise ValueError(f"tol is {tol}; a number from 1e-12 to 1 is needed")
+    max_iter = check_count(max_iter, 10**9, "max_iter", smallest=0)
+    if method not in ("auto", "block_krylov", "block_power", "full"):
+        raise ValueError(f"method is {method!r}; use auto, block_krylov, block_power or full")
+    can_fall_back = method == "auto" and isinstance(A, np.ndarray)
+    if can_fall_back:  # until the blocks fill a third of all directions
+        max_iter = min(max_iter, min(A.shape) // (3 * (k + 10)) - 1)
+    if method == "full" or (can_fall_back and (min(A.shape) <= _SMALL or max_iter < 1)):
+        return _full_svd(A, k)
+    steps = block_power_steps if method == "block_power" else block_krylov_steps
+    for step in islice(steps(A, k, random_state=random_state), max_iter + 1):
+        if step.residuals.max() <= tol * step.singular_values[0]:
+            return _triples(step)
+    if can_fall_back:
+        return _full_svd(A, k)
+    raise np.linalg.LinAlgError(
+        f"not converged after {step.n_iter} steps: a residual is "
+        f"{step.residuals.max() / step.singular_values[0]:.1e} σ₁, above tol = {tol:.1e}; "
+        "allow more steps, a larger tol, or use method='full'"
+    )
+
+
+def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
+    """Return the matrix of rank k that is closest to A, in the 2-norm and in the Frobenius norm.
+
+    Parameters
+    ----------
+    A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
+    k : int
+        The rank, 1 to min(m, n).
+    **options
+        `method`, `tol`, `max_iter`, `random_state` as for `truncated_svd`. By default an array is
+        decomposed in full, which makes the result best up to rounding.
+
+    Returns
+    -------
+    (m, n) array
+
+    Examples
+    --------
+    >>> low_rank_approximation([[3, 0], [4, 5]], 1).round(6)
+    array([[1.5, 1.5],
+           [4.5, 4.5]])
+    """
+    A, k = _check_truncation(A, k)
+    if isinstance(A, np.ndarray):
+        options = {"method": "full"} | options
+    return truncated_svd(A, k, **options).approximation()
+
+
+def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "fro") -> float:
+    """Return ‖A − Aₖ‖, the error of the best rank-k approximation, from the singular values of A.
+
+    It is σₖ₊₁ in the 2-norm and √(σₖ₊₁² + σₖ₊₂² + …) in the Frobenius norm: no matrix of rank k
+    comes closer.
+
+    Parameters
+    ----------
+    singular_values : (r,) array, in falling order
+        All of them.
+    k : int
+        The rank, 0 to r.
+    ord : {"fro", 2}
+        The norm, as in `numpy.linalg.norm`.
+
+    References
+    ----------
+    C. Eckart and G. Young, The approximation of one matrix by another of lower rank, 1936.
+
+    Examples
+    --------
+    >>> eckart_young_error([12, 4, 3], 1), eckart_young_error([12, 4, 3], 1, ord=2)
+    (5.0, 4.0)
+    """
+    singular_values = _check_singular_values(singular_values)
+    k = check_count(k, len(singular_values), "k", smallest=0)
+    if ord not in ("fro", 2):
+        raise ValueError(f"ord is {ord!r}; use 'fro' or 2")
+    tail = np.append(singular_values[k:], 0)
+    return float(norm(tail) if ord == "fro" else tail[0])
+
+
+def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
+    """Return A⁺ = V Σ⁺ Uᵀ, in which 1/σ stands for each σ above zero and 0 for each zero σ.
+
+    A⁺b is the shortest of all x that make ‖Ax − b‖ smallest.
+
+    Parameters
+    ----------
+    A : (m, n) array
+    rtol : float, optional
+        Singular values up to `rtol` σ₁ count as zero; by default as for `numerical_rank`.
+
+    Returns
+    -------
+    (n, m) array
+
+    Examples
+    --------
+    >>> pseudo_inverse([[2, 0], [0, 0]])
+    array([[0.5, 0. ],
+           [0. , 0. ]])
+    """
+    A = check_matrix(A)
+    if not isinstance(A, np.ndarray):
+        raise ValueError("A is sparse or an operator; an array is needed here")
+    U, singular_values, Vt = _full_svd(A, min(A.shape))
+    rank = numerical_rank(singular_values, A.shape, rtol=rtol)
+    return (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
+
+
+def optimal_hard_threshold(
+    shape: tuple[int, int],
+    *,
+    noise: float | None = None,
+    singular_values: ArrayLike | None = None,
+) -> float:
+    """Return the threshold that tells signal from noise among the singular values.
+
+    For a low-rank matrix plus independent noise of standard deviation s in every entry, keeping
+    exactly the singular values above it gives the smallest mean squared error of all hard
+    thresholds, asymptotically for large matrices. With β = (shorter side)/(longer side):
+
+        λ(β) √(longer side) s              if the noise s is known; λ(1) = 4/√3
+        λ(β) / √(μ(β)) · median(σ)         if not; 2.858 median(σ) for a square matrix
+
+    where λ(β) = √(2(β + 1) + 8β / (β + 1 + √(β² + 14β + 1))) and μ(β) is the median of the
+    Marchenko–Pastur distribution. The second assumes that more than half of the singular values
+    are noise.
+
+    Parameters
+    ----------
+    shape : (m, n)
+        Shape of the matrix.
+    noise : float, optional
+        The standard deviation s, if known.
+    singular_values : (min(m, n),) array, optional
+        All singular values of the noisy matrix, if s is not known.
+
+    References
+    ----------
+    Gavish and Donoho (2014), equations 11 and 4.
+
+    Examples
+    --------
+    >>> round(optimal_hard_threshold((100, 100), noise=0.1), 4)  # 4/√3 · √100 · 0.1
+    2.3094
+    >>> round(optimal_hard_threshold((3, 3), singular_values=[9, 1, 0.9]), 3)
+    2.858
+    """
+    smaller, larger = sorted(check_count(side, 10**15, "a side of shape") for side in shape)
+    beta = smaller / larger
+    factor = sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + sqrt(beta**2 + 14 * beta + 1)))
+    if (noise is None) == (singular_values is None):
+        raise ValueError(
+            "pass either noise (known) or singular_values (noise unknown), one of them"
+        )
+    if noise is not None:
+        if not 0 <= noise < np.inf:
+            raise ValueError(f"noise is {noise}; a standard deviation of at least 0 is needed")
+        return factor * sqrt(larger) * float(noise)
+    singular_values = _check_singular_values(singular_values)
+    if len(singular_values) != smaller:
+        raise ValueError(
+            f"{len(singular_values)} singular values are given; the median needs all {smaller}"
+        )
+    return factor / sqrt(marchenko_pastur_median(beta)) * float(np.median(singular_values))
+
+
+def marchenko_pastur_median(beta: float) -> float:
+    """Return the median of the Marchenko–Pastur distribution with ratio β, 0 < β ≤ 1.
+
+    The distribution is the limit of the squared singular values of an m×n matrix of independent
+    noise of variance 1/n, β = m/n. Its density √((b − x)(x − a)) / (2πβx) lives on a ≤ x ≤ b with
+    a, b = (1 ∓ √β)². With x = 1 + β − 2√β cos φ the root becomes 2√β sin φ: a smooth integral.
+
+    Parameters
+    ----------
+    beta : float
+
+    Examples
+    --------
+    >>> round(marchenko_pastur_median(1), 4)
+    0.6528
+    """
+    if not 0 < beta <= 1:
+        raise ValueError(f"beta is {beta}; a ratio with 0 < beta <= 1 is needed")
+
+    def x(angle):
+        return 1 + beta - 2 * sqrt(beta) * cos(angle)
+
+    def excess(angle):
+        return quad(lambda t: 2 * sin(t) ** 2 / (pi * x(t)), 0, angle)[0] - 0.5
+
+    return x(brentq(excess, 0, pi))
+
+
+def storage(m: int, n: int, k: int) -> int:
+    """Return k(m + n + 1), the numbers that k singular triples of an m×n matrix hold.
+
+    Examples
+    --------
+    >>> storage(4, 6, 2)
+    22
+    """
+    m, n = (check_count(side, 10**15, name) for side, name in ((m, "m"), (n, "n")))
+    return check_count(k, min(m, n), "k", smallest=0) * (m + n + 1)
+
+
+def break_even_rank(m: int, n: int) -> int:
+    """Return the smallest k at which storing k triples does not pay: k(m + n + 1) ≥ mn.
+
+    Examples
+    --------
+    >>> break_even_rank(427, 640)
+    256
+    """
+    m, n = (check_count(side, 10**15, name) for side, name in ((m, "m"), (n, "n")))
+    return -(-m * n // (m + n + 1))
+
+
+def _times(A, X):
+    """Return A @ X, refusing a product that overflows or is not a number."""
+    if X.shape[1] == 0:
+        return np.zeros((A.shape[0], 0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # BLAS takes (XᵀAᵀ)ᵀ up to twice as fast as the same AX, when X is thin and XᵀA large.
+        dense = isinstance(A, np.ndarray)
+        Y = (np.ascontiguousarray(X.T) @ A.T).T if dense else A @ X
+    if not np.isfinite(Y).all():
+        raise FloatingPointError("A v is not finite; are the entries of A too large? Scale A first")
+    return Y
+
+
+def _random_range(A, k, n_oversamples, random_state):
+    """Return AΩ, whose columns span most of what A does, with Ω a random Gaussian block."""
+    n_oversamples = check_count(n_oversamples, 10**9, "n_oversamples", smallest=0)
+    size = min(k + n_oversamples, *A.shape)
+    return _times(A, check_random_state(random_state).standard_normal((A.shape[1], size)))
+
+
+def _new_directions(basis, block, negligible):
+    """Return orthonormal columns that extend the orthonormal basis to span the block too.
+
+    The second pass removes what the division by a small length blew up in the first.
+    """
+    for smallest in (negligible, 0.1):
+        block = block - basis @ (basis.T @ block)
+        block, R = np.linalg.qr(block)
+        W, lengths, _ = np.linalg.svd(R)
+        block = block @ W[:, lengths > smallest]
+    return block
+
+
+def _complete(U, k):
+    """Return the orthonormal columns of U, followed by as many more as make k."""
+    if U.shape[1] == k:
+        return U
+    extra = np.random.default_rng(0).standard_normal((U.shape[0], k - U.shape[1]))
+    return np.hstack([U, _new_directions(U, extra, _NEGLIGIBLE)])
+
+
+def _signed(U, singular_values, Vt):
+    """Apply the sign rule of this room (see its opening)."""
+    moduli = np.abs(Vt)
+    first = np.argmax(moduli >= (1 - 1e-6) * moduli.max(axis=1, keepdims=True), axis=1)
+    signs = np.sign(Vt[np.arange(len(Vt)), first])
+    return SVD(U * signs, singular_values, Vt * signs[:, None])
+
+
+def _step(n_iter, U, singular_values, Vt, AV, k):
+    """Return an iterate, with zeros (and fitting vectors) where A has a rank below k."""
+    residuals = np.array([norm(column) for column in (AV - U * singular_values).T])
+    zeros = (0, k - len(singular_values))
+    triples = _signed(_complete(U, k), np.pad(singular_values, zeros), _complete(Vt.T, k).T)
+    return SVDStep(n_iter, *triples, np.pad(residuals, zeros))
+
+
+def _triples(step: SVDStep) -> SVD:
+    return SVD(step.U, step.singular_values, step.Vt)
+
+
+def _last(steps, n_iter):
+    n_iter = check_count(n_iter, 10**9, "n_iter", smallest=0)
+    *_, step = islice(steps, n_iter + 1)
+    return _triples(step)
+
+
+def _full_svd(A, k):
+    if not isinstance(A, np.ndarray):
+        A = _times(A, np.eye(A.shape[1]))
+    U, singular_values, Vt = svd(A, full_matrices=False)
+    return _signed(U[:, :k], singular_values[:k], Vt[:k])
+
+
+def _half_precision(shape):
+    return sqrt(max(shape) * np.finfo(float).eps)
+
+
+def _check_truncation(A, k):
+    """Return A and k, refusing an operator that cannot be transposed."""
+    A = check_matrix(A)
+    if isinstance(A, LinearOperator):
+        try:
+            A.T @ np.zeros(A.shape[0])
+        except NotImplementedError:
+            raise ValueError("A is an operator without a transpose; give it rmatvec") from None
+    return A, check_count(k, min(A.shape), "k")
+
+
+def _check_singular_values(singular_values):
+    singular_values = check_matrix(np.atleast_2d(singular_values), "singular_values").ravel()
+    if singular_values.min() < 0 or (np.diff(singular_values) > 0).any():
+        raise ValueError("singular_values must be at least 0 and in falling order")
+    return singular_values
