@@ -13,7 +13,7 @@ from PIL import Image
 
 import mflib.explore
 from mflib.explore.base import Choice, Explorer, LogSlider, Slider
-from mflib.explore.factorization import FactorizationExplorer, count_storage
+from mflib.explore.factorization import THREE, TWO, FactorizationExplorer, count_storage
 from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
 
 for module in pkgutil.iter_modules(mflib.explore.__path__):
@@ -134,12 +134,16 @@ def test_a_choice_keeps_its_name():
     assert row.children == (box,)
 
 
-@given(m=st.integers(1, 99), n=st.integers(1, 99), k=st.integers(1, 99))
-def test_storage_is_that_of_the_factors(m, n, k):
-    result = count_storage(m, n, k)
-    assert result.factored == np.zeros((m, k)).size + np.zeros((n, k)).size
-    assert result.full == np.zeros((m, n)).size
-    assert (result.state == "Smaller") == (k < m * n / (m + n))
+@given(m=st.integers(1, 99), n=st.integers(1, 99), k=st.integers(1, 99), three=st.booleans())
+def test_storage_is_that_of_the_factors(m, n, k, three):
+    result = count_storage(m, n, k, THREE if three else TWO)
+    product = np.eye(m)
+    for name, rows, columns in result.blocks:
+        product = product @ np.ones((rows, columns))  # the shapes fit together
+        assert name in ("U", "Σ", "Vᵀ")
+    assert product.shape == (m, n)
+    assert result.factored == k * m + k * n + (k if three else 0)
+    assert (result.state == "Smaller") == (result.factored < m * n)
     assert ("never needed" in result.message) == (k > min(m, n))
 
 

@@ -4,25 +4,26 @@ from dataclasses import dataclass
 
 from matplotlib.patches import Rectangle
 
-from mflib.explore.base import Explorer, Slider
-from mflib.plotting import DATA, MODEL
+from mflib.explore.base import Choice, Explorer, Slider
+from mflib.plotting import DATA, MODEL, OTHER
+
+TWO, THREE = "two: U Vᵀ", "three: U Σ Vᵀ"
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers stored by X (m×n) and by its factors U (m×k) and V (n×k)."""
+    """The factors of an m×n matrix as (name, rows, columns), and the numbers that they store."""
 
     m: int
     n: int
-    k: int
-    full: int
+    blocks: tuple[tuple[str, int, int], ...]
     factored: int
     state: str
     message: str
 
 
-def count_storage(m: int, n: int, k: int) -> Storage:
-    """Count the numbers in an m×n matrix and in two factors of rank k.
+def count_storage(m: int, n: int, k: int, factors: str = TWO) -> Storage:
+    """Count the numbers in an m×n matrix and in its factors of rank k.
 
     Parameters
     ----------
@@ -30,9 +31,15 @@ def count_storage(m: int, n: int, k: int) -> Storage:
         Rows and columns of X.
     k : int
         Rank; more than min(m, n) is never needed.
+    factors : {TWO, THREE}
+        U Vᵀ, or U Σ Vᵀ with a diagonal Σ, of which only the diagonal is stored.
     """
-    full, factored = m * n, k * (m + n)
-    sizes = f"X holds {m} × {n} = {full:,} numbers; U and V hold {k} × ({m} + {n}) = {factored:,}"
+    blocks = [("U", m, k), ("Vᵀ", k, n)]
+    names, count, factored = "U and V", f"{k} × ({m} + {n})", k * (m + n)
+    if factors == THREE:
+        blocks.insert(1, ("Σ", k, k))
+        names, count, factored = "U, Σ and V", f"{k} × ({m} + {n} + 1)", k * (m + n + 1)
+    full = m * n
     if factored < full:
         state, end = "Smaller", f"{factored / full:.0%} of it"
     elif factored == full:
@@ -41,43 +48,44 @@ def count_storage(m: int, n: int, k: int) -> Storage:
         state, end = "Larger", f"{factored / full:.1f} times as many"
     if k > min(m, n):
         end += f"; a rank above min(m, n) = {min(m, n)} is never needed"
-    return Storage(m, n, k, full, factored, state, f"{sizes}, {end}.")
+    message = f"X holds {m} × {n} = {full:,} numbers; {names} hold {count} = {factored:,}, {end}."
+    return Storage(m, n, tuple(blocks), factored, state, message)
 
 
 class FactorizationExplorer(Explorer):
-    """Draw X ≈ U Vᵀ as blocks, to scale."""
+    """Draw X ≈ U Vᵀ or X ≈ U Σ Vᵀ as blocks, to scale."""
 
     controls = {
         "m": Slider("Rows m", 1, 80, 1, 60),
         "n": Slider("Columns n", 1, 100, 1, 90),
         "k": Slider("Rank k", 1, 60, 1, 5),
+        "factors": Choice("Factors", (TWO, THREE), TWO),
     }
-    size = (9.0, 3.0)
-    alt = "A matrix X drawn as a block, beside its two factors, a tall U and a flat V transposed."
+    size = (9.0, 2.6)
+    alt = "A matrix X drawn as a block, beside its factors, a tall U and a flat V transposed."
     compute = staticmethod(count_storage)
 
     def draw(self, fig):
-        """Make three rectangles with their names."""
+        """Make four rectangles with their names."""
         ax = fig.subplots()
-        ax.set(xlim=(-12, 348), ylim=(-82, 14), aspect="equal")
+        ax.set(xlim=(-12, 486), ylim=(-82, 14), aspect="equal")
         ax.set_axis_off()
+        text = {"ha": "center", "va": "center", "fontsize": 13, "animated": True}
         self._blocks = [
-            ax.add_patch(Rectangle((0, 0), 1, 1, fc=color, alpha=0.75, animated=True))
-            for color in (DATA, MODEL, MODEL)
-        ]
-        text = {"ha": "center", "va": "center", "fontsize": 14, "animated": True}
-        self._names = [ax.text(0, 0, "", **text) for _ in self._blocks]
+            (ax.add_patch(Rectangle((0, 0), 1, 1, fc=color, alpha=0.75, animated=True)),
+             ax.text(0, 0, "", **text))
+            for color in (DATA, MODEL, OTHER, MODEL)
+        ]  # fmt: skip
         self._equals = ax.text(0, 0, "≈", **text | {"fontsize": 24})
 
     def update(self, result):
-        """Place the blocks side by side, their tops on one line."""
-        m, n, k = result.m, result.n, result.k
+        """Place the blocks side by side, their tops on one line; Σ hides if there is none."""
+        shapes = [("X", result.m, result.n), *result.blocks]
+        if len(shapes) == 3:
+            shapes.insert(2, ("", 0, 0))
         left = 0
-        shapes = (("X", m, n), ("U", m, k), ("Vᵀ", k, n))
-        for block, text, (name, height, width) in zip(
-            self._blocks, self._names, shapes, strict=True
-        ):
+        for (block, text), (name, height, width) in zip(self._blocks, shapes, strict=True):
             block.set(x=left, y=-height, width=width, height=height)
-            text.set(x=left + width / 2, text=f"{name}: {height} × {width}", y=7)
-            left += width + 42
-        self._equals.set_position((n + 21, -m / 2))
+            text.set(x=left + width / 2, y=7, text=f"{name}: {height} × {width}" if name else "")
+            left += width + 54 if name else 0
+        self._equals.set_position((result.n + 27, -result.m / 2))
