@@ -41,7 +41,7 @@ def measure(explorer, label):
     if handle is None or not handle.count():
         return []
     times = []
-    cell = explorer.page.locator(".jp-Cell", has=explorer.panel).element_handle()
+    cell = explorer.cell.element_handle()
     for press in range(PRESSES):
         handle.focus()
         explorer.page.evaluate(WATCH, [cell])

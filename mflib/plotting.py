@@ -33,6 +33,7 @@ STYLE = {
     "font.size": 13,
     "grid.alpha": 0.25,
     "image.cmap": "cividis",
+    "image.interpolation": "nearest",
     "legend.fontsize": 12,
     "legend.frameon": False,
     "lines.linewidth": 2,
@@ -64,12 +65,20 @@ def show(fig: Figure, alt: str) -> None:
     """
     fig.set_dpi(PIXELS_PER_INCH * SHARPNESS)
     fig.canvas.draw()
-    picture = Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB").quantize(256)
-    file = io.BytesIO()
-    picture.save(file, "png", optimize=True)
-    data, metadata = picture_bundle(file.getvalue(), fig, alt)
+    data, metadata = picture_bundle(to_png(fig), fig, alt)
     display(data, metadata=metadata, raw=True)
     plt.close(fig)
+
+
+def to_png(fig: Figure, *, fast: bool = False) -> bytes:
+    """Return what a drawn figure shows, as PNG: 256 colours in a small file, or all at once."""
+    picture = Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB")
+    file = io.BytesIO()
+    if fast:
+        picture.save(file, "png", compress_level=1)
+    else:
+        picture.quantize(256).save(file, "png", optimize=True)
+    return file.getvalue()
 
 
 def picture_bundle(png: bytes, fig: Figure, alt: str) -> tuple[dict, dict]:

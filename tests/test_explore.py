@@ -14,7 +14,9 @@ from PIL import Image
 import mflib.explore
 from mflib.explore.base import Choice, Explorer, LogSlider, Slider
 from mflib.explore.factorization import THREE, TWO, FactorizationExplorer, count_storage
+from mflib.explore.noise import KNOWN, UNKNOWN, _directions, add_noise
 from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
+from mflib.explore.rank import RankExplorer, approximate
 
 for module in pkgutil.iter_modules(mflib.explore.__path__):
     importlib.import_module(f"mflib.explore.{module.name}")
@@ -64,7 +66,7 @@ def test_every_control_changes_the_picture_and_reset_returns(explorer_type):
 @each
 def test_the_words_tell_the_picture_to_those_who_cannot_see_it(explorer_type):
     explorer = explorer_type()
-    data, metadata = explorer._bundle()
+    data, metadata = explorer._bundle(explorer._png)
     assert len(explorer_type.alt) > 20
     assert metadata["image/png"]["alt"] == data["text/plain"]
     assert explorer.message in data["text/plain"]
@@ -145,6 +147,35 @@ def test_storage_is_that_of_the_factors(m, n, k, three):
     assert result.factored == k * m + k * n + (k if three else 0)
     assert (result.state == "Smaller") == (result.factored < m * n)
     assert ("never needed" in result.message) == (k > min(m, n))
+
+
+@given(k=st.integers(0, 213), name=st.sampled_from(RankExplorer.controls["name"].options))
+def test_the_error_of_a_picture_is_that_of_eckart_and_young(k, name):
+    result = approximate(name, k)
+    assert np.isclose(result.error, result.errors[k], atol=1e-12)
+    assert np.linalg.matrix_rank(result.approximation) == k
+    assert (result.state == "Compressed") == (0 < k * (213 + 320 + 1) < 213 * 320)
+
+
+@given(rank=st.integers(0, 20), noise=st.floats(0.01, 5), k=st.integers(0, 80))
+def test_the_distance_from_the_signal_is_computed_without_forming_it(rank, noise, k):
+    result = add_noise(rank, noise, 0)
+    U, V, unit_noise = _directions()
+    signal = (U[:, :rank] * result.true_values) @ V[:, :rank].T
+    left, values, right = np.linalg.svd(signal + noise * unit_noise, full_matrices=False)
+    distance = np.linalg.norm((left[:, :k] * values[:k]) @ right[:k] - signal)
+    assert np.isclose(result.errors[k], distance, atol=1e-6)
+    assert result.kept == np.sum(values > result.threshold)
+    assert result.errors[result.best] <= result.errors[result.kept]
+
+
+@pytest.mark.parametrize("knowledge", [KNOWN, UNKNOWN])
+@pytest.mark.parametrize(
+    ("rank", "noise", "state"),
+    [(8, 0.1, "Rank found"), (0, 1, "Rank found"), (8, 1, "Drowned in noise")],
+)
+def test_the_noise_explorer_names_each_state(rank, noise, state, knowledge):
+    assert add_noise(rank, noise, 0, knowledge).state == state
 
 
 entries = st.integers(-40, 40).map(lambda i: i / 10)

@@ -85,7 +85,7 @@ class Exercise:
         return self._check_value(answer) if self.cases is None else self._check_function(answer)
 
     def _check_value(self, got):
-        if self._right(got, self.solution):
+        if self._holds(self.accepts, got, self.solution):
             return self._praise()
         return self._wrong(f"{_text(got)} is not right", lambda m: equal(got, m.answer), got)
 
@@ -109,7 +109,7 @@ class Exercise:
                 )
         wanted = [self.solution(*deepcopy(case)) for case in self.cases]
         for case, result, right in zip(self.cases, got, wanted, strict=True):
-            if not self._right(result, right):
+            if not self._holds(self.accepts, result, right):
                 called = self._call_text(function, case)
                 return self._wrong(
                     f"{called} gives {_text(result)}, and {_text(right)} is right",
@@ -118,9 +118,9 @@ class Exercise:
                 )
         return self._praise()
 
-    def _right(self, got, wanted):
+    def _holds(self, condition, *arguments):
         try:
-            return bool(self.accepts(got, wanted))
+            return bool(condition(*arguments))
         except (TypeError, ValueError, IndexError):  # an answer of another kind or shape
             return False
 
@@ -133,7 +133,7 @@ class Exercise:
 
     def _wrong(self, sentence, same_as, answer):
         for mistake in self.mistakes:
-            if mistake.matches(answer) if mistake.matches else same_as(mistake):
+            if self._holds(mistake.matches, answer) if mistake.matches else same_as(mistake):
                 return Verdict("wrong", f"Not yet: {sentence}. Hint: {mistake.hint}")
         return Verdict("wrong", f"Not yet: {sentence}. Hint: {self.hint}")
 

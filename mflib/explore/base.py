@@ -12,7 +12,6 @@ background, so that a new picture costs a few milliseconds.
 """
 
 import html
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -22,13 +21,11 @@ from typing import Any, ClassVar
 
 import ipywidgets as widgets
 import matplotlib as mpl
-import numpy as np
 from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
-from mflib.plotting import PIXELS_PER_INCH, SHARPNESS, STYLE, picture_bundle
+from mflib.plotting import PIXELS_PER_INCH, SHARPNESS, STYLE, picture_bundle, to_png
 
 _LABEL = {"description_width": "initial"}
 # Room for two lines, so that the picture stays where it is when a sentence grows.
@@ -109,6 +106,7 @@ class Explorer:
 
     controls: ClassVar[Mapping[str, Slider | LogSlider | Choice]] = {}
     size: ClassVar[tuple[float, float]] = (9.0, 4.0)  # of the picture, inches
+    sharpness: ClassVar[float] = SHARPNESS  # picture pixels per page pixel; less is faster
     alt: ClassVar[str] = ""  # what the picture shows, for readers who cannot see it
     raise_errors: ClassVar[bool] = False  # tests set it; in the page an error is told in words
 
@@ -165,10 +163,7 @@ class Explorer:
         canvas.restore_region(self._background)
         for artist in self._moving:
             artist.axes.draw_artist(artist)
-        file = io.BytesIO()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        picture.save(file, "png", compress_level=1)
-        return file.getvalue()
+        return to_png(self.figure, fast=True)
 
     def show(self) -> None:
         """Show the controls and the picture in the page."""
@@ -176,12 +171,12 @@ class Explorer:
         names = ", ".join(control.label for control in self.controls.values())
         controls["text/plain"] = f"Controls, when the notebook runs: {names}."
         display(controls, raw=True)
-        data, metadata = self._bundle()
+        data, metadata = self._bundle(to_png(self.figure))
         self._handle = display(data, metadata=metadata, raw=True, display_id=True)
 
     def _make_figure(self):
         with mpl.rc_context(STYLE):
-            self.figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH * SHARPNESS)
+            self.figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH * self.sharpness)
             canvas = FigureCanvasAgg(self.figure)
             self.draw(self.figure)
         canvas.draw()
@@ -194,7 +189,7 @@ class Explorer:
         """Draw the present settings and tell the state in words."""
         self._png = self.render(**self.settings)
         if self._handle is not None:
-            data, metadata = self._bundle()
+            data, metadata = self._bundle(self._png)
             self._handle.update(data, metadata=metadata, raw=True)
         # Last: a reader who sees new words finds the new picture already there.
         self._say(self.result.state, self.result.message)
@@ -224,9 +219,9 @@ class Explorer:
             value.observe(self._changed, "value")
         self._changed(None)
 
-    def _bundle(self):
+    def _bundle(self, png):
         words = f"{self.alt} {self.result.state}. {self.result.message}"
-        return picture_bundle(self._png, self.figure, words)
+        return picture_bundle(png, self.figure, words)
 
 
 def _same(value):

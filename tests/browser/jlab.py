@@ -178,8 +178,8 @@ class ExplorerPage:
         self.page = page
         self.panel = panel
         self.status = panel.get_by_role("status")
-        cell = page.locator(".jp-Cell", has=panel)
-        self.picture = cell.locator(".jp-RenderedImage img")
+        self.cell = panel.locator("xpath=ancestor::*[contains(@class, 'jp-CodeCell')]")
+        self.picture = self.cell.locator(".jp-RenderedImage img")
 
     def box(self, label: str) -> Locator:
         """Return the box (number or list) with this accessible name."""

@@ -47,7 +47,8 @@ def check_explorer(explorer):
         assert any((a != b).any() for a, b in zip(pictures, pictures[1:], strict=False)), name
         explorer.reset()
         explorer.wait_for(start)
-        assert np.array_equal(explorer.pixels(), first)
+        difference = np.abs(explorer.pixels().astype(int) - first)
+        assert difference.mean() < 1  # the stored first picture has only 256 colours
 
 
 def ends(control):
