@@ -172,7 +172,7 @@ def test_the_distance_from_the_signal_is_computed_without_forming_it(rank, noise
 @pytest.mark.parametrize("knowledge", [KNOWN, UNKNOWN])
 @pytest.mark.parametrize(
     ("rank", "noise", "state"),
-    [(8, 0.1, "Rank found"), (0, 1, "Rank found"), (8, 1, "Drowned in noise")],
+    [(8, 0.1, "Rank found"), (0, 1, "Rank found"), (8, 1, "Components dropped")],
 )
 def test_the_noise_explorer_names_each_state(rank, noise, state, knowledge):
     assert add_noise(rank, noise, 0, knowledge).state == state

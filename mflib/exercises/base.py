@@ -102,11 +102,9 @@ class Exercise:
                 return Verdict(
                     "wrong", f"Not yet: {called} stops with {type(error).__name__}: {error}."
                 )
-            if got[-1] is None or got[-1] is ...:
-                return Verdict(
-                    "unanswered",
-                    f"Not answered yet: {called.split('(')[0]} returns nothing so far.",
-                )
+        if all(result is None or result is ... for result in got):
+            name = getattr(function, "__name__", "your function")
+            return Verdict("unanswered", f"Not answered yet: {name} returns nothing so far.")
         wanted = [self.solution(*deepcopy(case)) for case in self.cases]
         for case, result, right in zip(self.cases, got, wanted, strict=True):
             if not self._holds(self.accepts, result, right):

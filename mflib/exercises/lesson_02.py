@@ -20,7 +20,16 @@ singular_values_by_hand = Exercise(
     mistakes=[
         Mistake((45, 5), "those are the eigenvalues of XᵀX; take the square roots."),
         Mistake((5, 3), "those are the eigenvalues of X; the singular values come from XᵀX."),
-        Mistake((np.sqrt(5), np.sqrt(45)), "give the larger one first."),
+        Mistake(
+            (np.sqrt(5), np.sqrt(45)),
+            "give the larger one first.",
+            lambda answer: _to_three_decimals(answer, (np.sqrt(5), np.sqrt(45))),
+        ),
+        Mistake(
+            (6.71, 2.24),
+            "three decimals, please.",
+            lambda answer: np.allclose(answer, (np.sqrt(45), np.sqrt(5)), rtol=0, atol=0.05),
+        ),
         Mistake((5, 5), "those are the lengths of the columns; the columns are not orthogonal."),
     ],
     variants=[(6.708, 2.236), [3 * np.sqrt(5), np.sqrt(5)]],
@@ -53,6 +62,11 @@ def _the_next_layer(X, k):
     return _approximation(X, k) - _approximation(X, k - 1)
 
 
+def _columns_of_Vt(X, k):
+    U, sigma, Vt = np.linalg.svd(X)
+    return (U[:, :k] * sigma[:k]) @ Vt[:, :k].T
+
+
 def _cuts_the_matrix(X, k):
     cut = np.zeros_like(X)
     cut[:k, :k] = X[:k, :k]
@@ -71,6 +85,7 @@ approximation = Exercise(
         Mistake(_one_more, "those are k + 1 layers; [:k] takes the first k."),
         Mistake(_the_smallest, "those are the k smallest singular values; they come last."),
         Mistake(_the_next_layer, "that is layer k alone; add the layers 1 to k."),
+        Mistake(_columns_of_Vt, "NumPy returns Vᵀ, not V: take its first k rows."),
         Mistake(_cuts_the_matrix, "cut the factors U, Σ and Vt, not the matrix itself."),
     ],
     variants=[
@@ -114,12 +129,14 @@ _RANK_ONE = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
 pseudo_inverse = Exercise(
     solution=_pseudo_inverse,
     praise="What the matrix sends to zero cannot be brought back; its weight is 0.",
-    hint="use 1/σ where σ is above a small share of the largest value, and 0 elsewhere.",
+    hint="use 1/σ where σ > 1e-12 σ₁, and 0 elsewhere (all 0 for the zero matrix).",
     cases=[
         (np.diag([2.0, 4.0]),),
         (_WIDE[:2],),
         (_RANK_ONE,),
-        (1e-6 * np.diag([1.0, 2.0]),),
+        (1e-20 * np.diag([1.0, 2.0]),),
+        (1e8 * _RANK_ONE,),
+        (np.diag([1.0, 1e-6]),),
         (np.zeros((2, 3)),),
     ],
     mistakes=[
@@ -192,6 +209,10 @@ sufficient_rank = Exercise(
             "that is the error in the 2-norm, σₖ₊₁/σ₁; the Frobenius norm counts all the rest.",
         ),
         Mistake(
+            lambda values, error: max(_sufficient_rank(values, error), 1),
+            "k = 0 counts, too: nothing is kept, and the error is 1.",
+        ),
+        Mistake(
             lambda values, error: _sufficient_rank(values, error) + 1,
             "one too many: with k = 0 nothing is kept, and the error is 1.",
         ),
@@ -227,7 +248,7 @@ flower_rank = Exercise(
         ),
         Mistake(
             _FLOWER - 1,
-            "very close: move the slider by single steps with the arrow keys.",
+            "very close: take the first rank that shows less than 5.00 %.",
             lambda answer: np.ndim(answer) == 0 and 0 < abs(answer - _FLOWER) <= 3,
         ),
         Mistake(_first_rank_below("flower", 0.1), "there the error is below 10 %; go on to 5 %."),

@@ -70,8 +70,7 @@ def add_noise(rank: int, noise: float, guess: int, knowledge: str = KNOWN) -> No
     if kept == rank:
         state, found = "Rank found", f"the threshold keeps {kept}, the true rank"
     elif kept < rank:
-        state = "Drowned in noise"
-        found = f"the threshold keeps {kept} of {rank}; the others sink into the noise"
+        state, found = "Components dropped", f"the threshold keeps {kept} of the true rank {rank}"
     else:
         state, found = "Noise kept", f"the threshold keeps {kept}, more than the true rank {rank}"
     message = (

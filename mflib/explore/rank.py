@@ -74,7 +74,7 @@ def approximate(name: str, k: int) -> RankChoice:
         k,
         float(error),
         state,
-        f"Rank {k}: error {error:.1%} (theory {errors[k]:.1%}), stored {share}; {end}",
+        f"Rank {k}: error {error:.2%} (theory {errors[k]:.2%}), stored {share}; {end}",
     )
 
 
