@@ -14,9 +14,11 @@ from PIL import Image
 import mflib.explore
 from mflib.explore.base import Choice, Explorer, LogSlider, Slider
 from mflib.explore.factorization import THREE, TWO, FactorizationExplorer, count_storage
+from mflib.explore.loss import EDGES, LOSSES, NOISES, _truth, compare, draw
 from mflib.explore.noise import KNOWN, UNKNOWN, _directions, add_noise
 from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
 from mflib.explore.rank import RankExplorer, approximate
+from mflib.losses import find_loss
 
 for module in pkgutil.iter_modules(mflib.explore.__path__):
     importlib.import_module(f"mflib.explore.{module.name}")
@@ -176,6 +178,36 @@ def test_the_distance_from_the_signal_is_computed_without_forming_it(rank, noise
 )
 def test_the_noise_explorer_names_each_state(rank, noise, state, knowledge):
     assert add_noise(rank, noise, 0, knowledge).state == state
+
+
+@given(
+    noise=st.sampled_from(list(NOISES)),
+    strength=st.sampled_from([0.05, 0.3, 1.5]),
+    loss=st.sampled_from(LOSSES),
+    gamma=st.floats(0.01, 100),
+)
+def test_the_loss_explorer_scales_by_the_degree_and_expects_a_density(noise, strength, loss, gamma):
+    result = compare(noise, strength, loss, gamma)
+    assert np.isclose(result.scaled_value / result.value, gamma**result.degree, rtol=1e-6)
+    assert np.isclose(np.sum(result.histogram * np.diff(EDGES)), 1)
+    assert 0.9 < np.trapezoid(result.density, result.grid) < 1.02
+    assert np.allclose(result.parts.sum(axis=1), 1)
+    assert (result.state == "Matching loss") == (NOISES[noise] == loss)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_matching_loss_comes_closest_to_the_truth(noise):
+    errors = compare(noise, 0.3, "squared", 1).errors
+    assert min(errors, key=errors.get) == NOISES[noise]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_data_of_the_loss_explorer_spread_as_its_slider_says(noise):
+    W, H = _truth()
+    Y = W @ H
+    residuals = (draw(noise, 0.2) - Y) / np.sqrt(find_loss(NOISES[noise]).variance(Y))
+    scale = 2 if noise == "Laplace" else 1  # the variance of Laplace noise is 2s²
+    assert np.isclose(np.mean(residuals**2) * scale, 0.2**2, rtol=0.15)
 
 
 entries = st.integers(-40, 40).map(lambda i: i / 10)

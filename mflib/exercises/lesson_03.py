@@ -1,0 +1,428 @@
+"""Exercises of lesson 3: NMF losses as likelihoods."""
+
+from copy import deepcopy
+from itertools import product
+
+import numpy as np
+from scipy.special import kl_div, xlogy
+
+from mflib.exercises.base import Exercise, Mistake, equal
+from mflib.losses import find_loss
+
+
+def _results(function, cases):
+    with np.errstate(all="ignore"):
+        return [function(*deepcopy(case)) for case in cases]
+
+
+# 1. By hand
+
+
+def _begins_with(answer, *numbers):
+    """Tell whether an answer of four numbers begins with these."""
+    return np.shape(answer) == (4,) and equal(answer[: len(numbers)], numbers)
+
+
+constants_by_hand = Exercise(
+    solution=(3, 2, 3, 3),
+    praise="Three noise models, one mean: they differ when entries are weighed against each other.",
+    hint="give four numbers, in the order of the losses. The first loss has its minimum where "
+    "Σ(y − x) = 0.",
+    mistakes=[
+        Mistake(
+            (2, 3, 2, 2),
+            "median and mean are swapped: Σ(y − x) = 0 is solved by the mean, and the median has "
+            "as many numbers below as above.",
+            lambda answer: _begins_with(answer, 2, 3),
+        ),
+        Mistake(
+            (3, 3, 3, 3),
+            "move y from 3 to 2: it comes closer to two of the numbers and leaves only one, so "
+            "the absolute loss falls.",
+            lambda answer: _begins_with(answer, 3, 3),
+        ),
+        Mistake(
+            (3, 2, 12 ** (1 / 3), 1.8),
+            "the derivative Σ(y − x)/V(y) has one y for all numbers, so V(y) cancels. (Geometric "
+            "and harmonic mean solve it if you exchange x and y in the loss.)",
+            lambda answer: _begins_with(answer, 3, 2),
+        ),
+    ],
+    variants=[[3.0, 2.0, 3.0, 3.0], np.array([3, 2, 3, 3])],
+)
+
+
+# 2. A multiplicative update
+
+_W = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
+_H = np.array([[1.0, 2.0], [3.0, 1.0]])
+_H_WITH_ZERO = np.array([[0.0, 2.0], [3.0, 1.0]])
+_X = np.array([[3.0, 1.0], [4.0, 5.0], [4.0, 6.0]])
+
+
+def _update(X, W, H):
+    return H * (W.T @ X) / (W.T @ W @ H)
+
+
+def _update_by_loops(X, W, H):
+    new = np.zeros(H.shape)
+    for i, j in np.ndindex(H.shape):
+        new[i, j] = H[i, j] * (W[:, i] @ X[:, j]) / (W[:, i] @ (W @ H[:, j]))
+    return new
+
+
+def _is_gradient_step(function):
+    """Tell whether H changes by a fixed multiple of the gradient, for any step size."""
+    (new,) = _results(function, [(_X, _W, _H)])
+    rates = (new - _H) / (_W.T @ (_X - _W @ _H))
+    return rates[0, 0] != 0 and np.allclose(rates, rates[0, 0])
+
+
+multiplicative_update = Exercise(
+    solution=_update,
+    praise="No step size, no entry below zero. And a zero stays zero, even where it is wrong.",
+    hint="H * (W.T @ X) / (W.T @ W @ H), product and quotient entry by entry.",
+    cases=[
+        (np.array([[6.0]]), np.array([[2.0]]), np.array([[2.0]])),
+        (_X, _W, _H),
+        (_X, _W, _H_WITH_ZERO),
+        (_W @ _H, _W, _H),
+        (100 * _X, _W, _H),
+    ],
+    mistakes=[
+        Mistake(
+            lambda X, W, H: H * (W.T @ W @ H) / (W.T @ X),
+            "the quotient is upside down: where W H is too small, H must grow.",
+        ),
+        Mistake(
+            lambda X, W, H: H * (W.T @ X) / (W.T @ W),
+            "the denominator lacks H: it compares WᵀX with WᵀY, and Y = W H.",
+        ),
+        Mistake(
+            lambda X, W, H: H * (W.T @ X),
+            "the division is missing: where W H equals X, H must stay.",
+        ),
+        Mistake(
+            lambda X, W, H: (W.T @ X) / (W.T @ W @ H),
+            "that is the factor alone; multiply H by it.",
+        ),
+        Mistake(
+            lambda X, W, H: H + (W.T @ X) / (W.T @ W @ H),
+            "the quotient multiplies H, entry by entry; it is not added.",
+        ),
+        Mistake(
+            lambda X, W, H: H + 0.01 * (W.T @ (X - W @ H)),
+            "that is a gradient step of fixed size; here each entry has its own, H / (WᵀW H).",
+            _is_gradient_step,
+        ),
+        Mistake(
+            lambda X, W, H: H @ ((W.T @ X) / (W.T @ W @ H)),
+            "H @ (…) is the product of matrices; multiply entry by entry, with *.",
+        ),
+        Mistake(
+            lambda X, W, H: H * (X.T @ W) / (W.T @ W @ H),
+            "XᵀW is the transpose of WᵀX; here H is square, and so nothing stops you.",
+        ),
+        Mistake(
+            lambda X, W, H: H * (W.T @ X) / (H @ W.T @ W),
+            "the order of a matrix product matters: WᵀW stands on the left of H.",
+        ),
+        Mistake(
+            lambda X, W, H: W * (X @ H.T) / (W @ H @ H.T),
+            "that is the update of W; update H.",
+        ),
+    ],
+    variants=[
+        _update_by_loops,
+        lambda X, W, H: np.multiply(H, np.divide(W.T @ X, W.T @ (W @ H) + 1e-12)),
+        lambda X, W, H: H + H / (W.T @ W @ H) * (W.T @ (X - W @ H)),
+    ],
+)
+
+
+# 3. Find the bug
+
+_POSITIVE_COUNTS = np.array([[2.0, 1.0], [3.0, 4.0]]), np.array([[1.0, 2.0], [3.0, 3.0]])
+_COUNTS = np.array([[0.0, 3.0, 1.0], [5.0, 0.0, 2.0]]), np.array([[0.5, 2.0, 1.0], [6.0, 0.1, 2.0]])
+
+
+def _kullback_leibler(X, Y):
+    return np.sum(kl_div(X, Y))
+
+
+def _with_addend(X, Y, above, below):
+    return np.sum(X * np.log((X + above) / (Y + below)) - X + Y)
+
+
+def _adds_a_number(function):
+    """Tell whether a number was added inside the logarithm: above, below or to both."""
+    cases = [_POSITIVE_COUNTS, _COUNTS]
+    numbers = (0, *10.0 ** -np.arange(9))
+    with np.errstate(all="ignore"):
+        candidates = [
+            [_with_addend(*case, above, below) for case in cases]
+            for above, below in product(numbers, numbers)
+        ]
+    return any(equal(_results(function, cases), candidate) for candidate in candidates)
+
+
+kullback_leibler = Exercise(
+    solution=_kullback_leibler,
+    praise="0 log 0 counts as 0, its limit. What is left of the entry is Y: a count was expected.",
+    hint="return one number, the sum over all entries; an entry with X = 0 adds Y.",
+    cases=[
+        _POSITIVE_COUNTS,
+        (np.array([[0.0, 2.0]]), np.array([[3.0, 2.0]])),
+        _COUNTS,
+        (np.zeros((1, 2)), np.array([[0.25, 4.0]])),
+    ],
+    mistakes=[
+        Mistake(
+            lambda X, Y: np.sum(X * np.log(X / Y) - X + Y),
+            "NumPy makes nan of 0 · log 0, and one nan spoils the sum; the limit of x log x is 0.",
+            lambda function: np.isnan(_results(function, [_COUNTS])[0]),
+        ),
+        Mistake(
+            lambda X, Y: np.nansum(X * np.log(X / Y) - X + Y),
+            "an entry with X = 0 is left out, or its nan made 0, and its Y is lost. Only "
+            "X log(X/Y) is 0 there.",
+        ),
+        Mistake(
+            lambda X, Y: np.sum(xlogy(X, X / Y)),
+            "− X + Y is missing: without it the loss falls for ever as Y grows.",
+        ),
+        Mistake(
+            lambda X, Y: _with_addend(X, Y, 1e-3, 1e-3),
+            "a number added inside the logarithm changes the loss everywhere; only the zeros of X "
+            "need care.",
+            _adds_a_number,
+        ),
+        Mistake(
+            lambda X, Y: np.mean(kl_div(X, Y)),
+            "that is the mean over entries; take the sum.",
+        ),
+        Mistake(
+            lambda X, Y: np.sum(kl_div(Y, X)),
+            "X and Y are exchanged: the data X stand before the logarithm.",
+        ),
+    ],
+    variants=[
+        lambda X, Y: np.sum(xlogy(X, X / Y) - X + Y),
+        lambda X, Y: np.sum(np.where(X > 0, X * np.log(X / Y), 0) - X + Y),
+        lambda X, Y: np.sum(X[X > 0] * np.log(X[X > 0] / Y[X > 0])) - X.sum() + Y.sum(),
+        lambda X, Y: np.sum(np.nan_to_num(X * np.log(X / Y)) - X + Y),
+    ],
+)
+
+
+# 4. Which noise was it?
+
+_NAMES = ("squared", "kullback-leibler", "itakura-saito")
+
+
+def _data(name, low, high, noise=1.0, unit=1.0, seed=0):
+    """Return X and Y, 2000 entries each, Y from `low` to `high` times the unit."""
+    Y = np.exp(np.random.RandomState(seed).uniform(np.log(low), np.log(high), 2000))
+    return unit * find_loss(name).sample(Y, noise, seed + 100), unit * Y
+
+
+_DATASETS = [
+    _data("squared", 10, 1000, noise=2, seed=1),
+    _data("itakura-saito", 10, 1000, noise=0.3, seed=2),
+    _data("kullback-leibler", 10, 1000, seed=3),
+    _data("squared", 100, 3000, noise=20, seed=8),
+    _data("itakura-saito", 0.01, 1, noise=0.1, seed=5),
+    _data("kullback-leibler", 20, 500, unit=0.001, seed=6),
+    _data("itakura-saito", 1, 100, noise=1, seed=7),
+    _data("squared", 0.5, 20, noise=0.1, seed=4),
+]
+
+
+def _standardised(X, Y, name):
+    return (X - Y) ** 2 / find_loss(name).variance(Y)
+
+
+def _best(badness):
+    """Return a function of X and Y that chooses the loss of the smallest `badness`."""
+    return lambda X, Y: min(_NAMES, key=lambda name: badness(X, Y, name))
+
+
+def _difference(Y, values):
+    """Return by which factor the means at small and at large Y differ, as a logarithm."""
+    small = np.median(Y) > Y
+    return abs(np.log(values[small].mean() / values[~small].mean()))
+
+
+def _trend(X, Y, name):
+    return _difference(Y, _standardised(X, Y, name))
+
+
+def _correlation(Y, values):
+    return abs(np.corrcoef(Y, values)[0, 1])
+
+
+def _gaussian_likelihood(X, Y, name):
+    """Return twice the negative log-likelihood per entry of normal noise with variance ∝ V(Y)."""
+    return np.log(_standardised(X, Y, name).mean()) + np.log(find_loss(name).variance(Y)).mean()
+
+
+def _by_slope(X, Y):
+    slope = np.polyfit(np.log(Y), np.log((X - Y) ** 2), 1)[0]
+    return _NAMES[round(slope)]
+
+
+def _same_name(got, wanted):
+    return isinstance(got, str) and got.lower() == wanted
+
+
+def _chooses_like(*mistakes):
+    """Return a condition: a function gives the same names as one of the mistakes."""
+
+    def condition(function):
+        names = _results(function, _DATASETS)
+        return any(
+            all(map(_same_name, names, _results(mistake, _DATASETS))) for mistake in mistakes
+        )
+
+    return condition
+
+
+def _is_constant(function):
+    names = set(_results(function, _DATASETS))
+    return len(names) == 1 and names <= set(_NAMES)
+
+
+def _divides_by_squared_variance(function):
+    """Tell whether it takes Y² for the variance of Kullback–Leibler: Itakura–Saito is lost."""
+    taken_for = {"squared": "squared", "itakura-saito": "kullback-leibler"}
+    rights = _results(_best(_trend), _DATASETS)
+    pairs = zip(rights, _results(function, _DATASETS), strict=True)
+    return all(_same_name(got, taken_for[right]) for right, got in pairs if right in taken_for)
+
+
+def _names_noise(function):
+    noises = {find_loss(name).noise_model for name in _NAMES} | {"Gamma"}
+    return set(_results(function, _DATASETS)) <= noises
+
+
+def _named_mistake(hint, *badnesses):
+    """Return the mistake of choosing the loss for which one of these measures is smallest."""
+    choices = [_best(badness) for badness in badnesses]
+    return Mistake(choices[0], hint, _chooses_like(*choices))
+
+
+matching_loss = Exercise(
+    solution=_best(_trend),
+    praise="The spread of the residuals tells the loss, even if strength and unit are not known.",
+    hint='divide (X − Y)² by 1, Y and Y², see which does not depend on Y, and return "squared", '
+    '"kullback-leibler" or "itakura-saito".',
+    cases=_DATASETS,
+    accepts=_same_name,
+    mistakes=[
+        _named_mistake(
+            "losses have different units, so the smallest says nothing: measure in another unit, "
+            "and another one is the smallest.",
+            lambda X, Y, name: find_loss(name).value(X, Y),
+        ),
+        _named_mistake(
+            "that takes the noise strength for 1, and it is not known; compare small Y with "
+            "large Y.",
+            lambda X, Y, name: find_loss(name).negative_log_likelihood(X, Y),
+        ),
+        Mistake(
+            lambda X, Y: "squared",
+            "the answer is the same for all data; let it depend on X and Y.",
+            _is_constant,
+        ),
+        _named_mistake(
+            "the residuals themselves have mean 0 for every Y in all three models; look at their "
+            "squares.",
+            lambda X, Y, name: _correlation(Y, (X - Y) / np.sqrt(find_loss(name).variance(Y))),
+            lambda X, Y, name: _correlation(Y, (X - Y) / find_loss(name).variance(Y)),
+        ),
+        _named_mistake(
+            "the size of the residuals tells how strong the noise is, not which; compare small Y "
+            "with large Y.",
+            lambda X, Y, name: abs(_standardised(X, Y, name).mean() - 1),
+            lambda X, Y, name: abs(np.log(_standardised(X, Y, name).mean())),
+        ),
+        Mistake(
+            _best(
+                lambda X, Y, name: _difference(
+                    Y, _standardised(X, Y, name) / find_loss(name).variance(Y)
+                )
+            ),
+            "V is the variance: divide (X − Y)² by V(Y), or X − Y by the root of V(Y).",
+            _divides_by_squared_variance,
+        ),
+        _named_mistake(
+            "that is the loss with the largest dependence on Y; take the smallest.",
+            lambda X, Y, name: -_trend(X, Y, name),
+        ),
+        Mistake(
+            lambda X, Y: find_loss(_best(_trend)(X, Y)).noise_model,
+            "that is the noise; return the name of the loss that belongs to it.",
+            _names_noise,
+        ),
+    ],
+    variants=[
+        _by_slope,
+        _best(lambda X, Y, name: _correlation(Y, _standardised(X, Y, name))),
+        _best(lambda X, Y, name: _correlation(np.log(Y), np.log(_standardised(X, Y, name)))),
+        _best(lambda X, Y, name: _correlation(Y, _standardised(X, Y, name) ** 0.5)),
+        _best(_gaussian_likelihood),
+    ],
+)
+
+
+# 5. Explore
+
+
+def _place_differs(place, wanted):
+    """Return a condition: three numbers, and the one at this place is not the wanted one."""
+    return lambda answer: np.shape(answer) == (3,) and not equal(answer[place], wanted)
+
+
+scales = Exercise(
+    solution=(10, 100, 1),
+    praise="γ², γ and 1. The Itakura–Saito loss knows ratios only: quiet passages count like loud.",
+    hint="give three numbers: γ for the squared loss, γ for Kullback–Leibler, and a factor.",
+    mistakes=[
+        Mistake(
+            (100, 10, 1),
+            "the first two are swapped: the squared loss grows with γ², Kullback–Leibler with γ.",
+        ),
+        Mistake(
+            (2, 1, 0),
+            "those are the degrees, the exponents of γ; you want γ itself, and a factor.",
+        ),
+        Mistake(
+            (10000, 100, 1),
+            "those are the factors at γ = 100; for the first two you want the γ that gives 100.",
+        ),
+        Mistake(
+            (0.1, 0.01, 1),
+            "there the losses are 100 times as small; move γ to the other side of 1.",
+        ),
+        Mistake(
+            (10, 100, 0),
+            "0 is the exponent; γ to the power 0 is the factor.",
+        ),
+        Mistake(
+            (100, 100, 100),
+            "the squared loss is not proportional to γ: doubling γ makes it four times as large.",
+            _place_differs(0, 10),
+        ),
+        Mistake(
+            (10, 10, 1),
+            "the Kullback–Leibler loss grows like γ, not like its square.",
+            _place_differs(1, 100),
+        ),
+        Mistake(
+            (10, 100, 100),
+            "the Itakura–Saito loss sees only the ratio of X and Y, and γ cancels in it.",
+            _place_differs(2, 1),
+        ),
+    ],
+    variants=[[10.0, 100.0, 1.0], np.array([10, 100, 1])],
+)

@@ -1,0 +1,523 @@
+"""A loss is a negative log-likelihood: five losses, each with its noise model (lesson 3).
+
+For data x and a reconstruction y of one entry:
+
+    loss               ℓ(x, y)                  noise model                   variance     degree
+    squared            (x − y)²/2               Gaussian N(y, s²)             s²           2
+    absolute           |x − y|                  Laplace(y, s)                 2s²          1
+    Kullback–Leibler   x log(x/y) − x + y       Poisson(y)                    y            1
+    Itakura–Saito      x/y − log(x/y) − 1       y · Gamma, mean 1, std s      s²y²         0
+    logistic           log(1 + eʸ) − xy         Bernoulli(p), p = 1/(1+e⁻ʸ)   p(1 − p)     none
+
+Exact statements, for every x and y of the domain:
+
+    −log p(x | y) = ℓ(x, y)/d(s) + terms without y      d = s², s, 1, s², 1: the dispersion
+    ℓ(γx, γy) = γ^degree ℓ(x, y)                        for γ > 0
+    ℓ(x, y) ≥ ℓ(x, x) = 0                               all but the logistic loss
+    ∂ℓ/∂y = (y − x)/V(y)                                V = 1, y, y²: squared, Kullback–Leibler and
+                                                        Itakura–Saito, where V(y) is the variance
+                                                        for s = 1
+
+The last line holds the difference between these three: the same residual weighs less where the
+noise model expects more noise. The losses sum over entries: the noise is independent.
+
+References
+----------
+C. Févotte, N. Bertin and J.-L. Durrieu, Nonnegative matrix factorization with the Itakura–Saito
+divergence, Neural Computation, 2009.
+C. Févotte and J. Idier, Algorithms for nonnegative matrix factorization with the β-divergence,
+Neural Computation, 2011.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, gammaln, kl_div, xlogy
+from sklearn.utils import check_random_state
+
+from mflib._validation import check_matrix, check_number
+
+_TINIEST = np.finfo(float).tiny
+
+
+class Loss(ABC):
+    """A loss and the noise model whose negative log-likelihood it is.
+
+    `noise` is the parameter s of the noise model, where it has one: see `noise_parameter`.
+
+    Attributes
+    ----------
+    name : str
+        As in `find_loss`.
+    noise_model : str
+    noise_parameter : str or None
+        What s is, in words; None for a noise model without a parameter.
+    degree : int or None
+        The degree of homogeneity: scaling data and reconstruction by γ scales the loss by γ^degree.
+    domain : str
+        Where the loss is defined.
+    """
+
+    name: str
+    noise_model: str
+    noise_parameter: str | None
+    degree: int | None
+    domain: str
+
+    def entries(self, X: ArrayLike, Y: ArrayLike) -> np.ndarray:
+        """Return the loss of each entry.
+
+        Parameters
+        ----------
+        X, Y : arrays of the same shape, or shapes that broadcast; at most two dimensions
+            Data and reconstruction.
+
+        Returns
+        -------
+        array of the common shape
+
+        Raises
+        ------
+        ValueError
+            If X or Y lies outside the domain.
+
+        Examples
+        --------
+        >>> find_loss("squared").entries([1, 2, 4], 2)
+        array([0.5, 0. , 2. ])
+        """
+        return self._entries(*self._check(X, Y))
+
+    def value(self, X: ArrayLike, Y: ArrayLike) -> float:
+        """Return the loss, the sum over entries.
+
+        Parameters
+        ----------
+        X, Y : as for `entries`
+
+        Examples
+        --------
+        >>> find_loss("squared").value([1, 2, 4], 2)
+        2.5
+        """
+        return float(self.entries(X, Y).sum())
+
+    def gradient(self, X: ArrayLike, Y: ArrayLike) -> np.ndarray:
+        """Return the derivative of the loss with respect to each entry of Y.
+
+        Parameters
+        ----------
+        X, Y : as for `entries`
+
+        Returns
+        -------
+        array of the common shape
+
+        Examples
+        --------
+        >>> find_loss("itakura-saito").gradient([1, 2, 4], 2)  # (y − x)/y²
+        array([ 0.25,  0.  , -0.5 ])
+        """
+        return self._gradient(*self._check(X, Y))
+
+    def negative_log_density(self, X: ArrayLike, Y: ArrayLike, noise: float = 1.0) -> np.ndarray:
+        """Return −log p(x | y) of each entry (a density, or a probability for counts).
+
+        It is `entries(X, Y) / dispersion(noise)` plus terms that do not depend on Y.
+
+        Parameters
+        ----------
+        X, Y : as for `entries`
+        noise : float
+            The parameter s of the noise model.
+
+        Returns
+        -------
+        array of the common shape
+
+        Examples
+        --------
+        >>> np.exp(-find_loss("kullback-leibler").negative_log_density([0, 1, 2], 1)).round(4)
+        array([0.3679, 0.3679, 0.1839])
+        """
+        return self._negative_log_density(*self._check(X, Y), self._check_noise(noise))
+
+    def negative_log_likelihood(self, X: ArrayLike, Y: ArrayLike, noise: float = 1.0) -> float:
+        """Return −log p(X | Y), the sum of `negative_log_density` over entries.
+
+        Parameters
+        ----------
+        X, Y, noise : as for `negative_log_density`
+
+        Examples
+        --------
+        >>> round(find_loss("absolute").negative_log_likelihood([1, 3], 2), 4)  # 2 + 2 log 2
+        3.3863
+        """
+        return float(self.negative_log_density(X, Y, noise).sum())
+
+    def dispersion(self, noise: float = 1.0) -> float:
+        """Return d(s): the negative log-likelihood is loss/d plus terms without Y.
+
+        Examples
+        --------
+        >>> [loss.dispersion(3) for loss in map(find_loss, ("squared", "absolute"))]
+        [9.0, 3.0]
+        """
+        return self._dispersion(self._check_noise(noise))
+
+    def variance(self, Y: ArrayLike, noise: float = 1.0) -> np.ndarray:
+        """Return the variance of the data around the reconstruction Y, entry by entry.
+
+        Parameters
+        ----------
+        Y : array
+        noise : float
+            The parameter s of the noise model.
+
+        Examples
+        --------
+        >>> [find_loss(name).variance([1, 10]).tolist() for name in LOSSES][:4]
+        [[1.0, 1.0], [2.0, 2.0], [1.0, 10.0], [1.0, 100.0]]
+        """
+        Y = self._check_reconstruction(_as_array(Y, "Y"))
+        return np.asarray(self._variance(Y, self._check_noise(noise)))
+
+    def mean(self, Y: ArrayLike) -> np.ndarray:
+        """Return the mean of the data around the reconstruction Y: Y itself, or p if logistic."""
+        return self._mean(self._check_reconstruction(_as_array(Y, "Y")))
+
+    def sample(self, Y: ArrayLike, noise: float = 1.0, random_state=None) -> np.ndarray:
+        """Draw data around the reconstruction Y.
+
+        Parameters
+        ----------
+        Y : array
+        noise : float
+            The parameter s of the noise model.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        array of the shape of Y
+
+        Examples
+        --------
+        >>> find_loss("kullback-leibler").sample([0, 3, 1000], random_state=0)
+        array([  0.,   5., 994.])
+        """
+        Y = self._check_reconstruction(_as_array(Y, "Y"))
+        random_state = check_random_state(random_state)
+        return np.asarray(self._sample(Y, self._check_noise(noise), random_state), dtype=float)
+
+    @abstractmethod
+    def _entries(self, X, Y): ...
+
+    @abstractmethod
+    def _gradient(self, X, Y): ...
+
+    @abstractmethod
+    def _negative_log_density(self, X, Y, s): ...
+
+    @abstractmethod
+    def _variance(self, Y, s): ...
+
+    @abstractmethod
+    def _sample(self, Y, s, random_state): ...
+
+    def _dispersion(self, s):
+        return 1.0
+
+    def _mean(self, Y):
+        return Y
+
+    def check_data(self, X: np.ndarray) -> np.ndarray:
+        """Return the array X, refusing it in one sentence if it lies outside the domain."""
+        return self._refuse(self._outside(X), X, "X")
+
+    def _check_reconstruction(self, Y):
+        return self._refuse(self._outside(Y), Y, "Y")
+
+    def _outside(self, A):
+        """Return which entries lie outside the domain."""
+        return np.zeros(A.shape, dtype=bool)
+
+    def _check(self, X, Y):
+        X = self.check_data(_as_array(X, "X"))
+        return _broadcast(X, self._check_reconstruction(_as_array(Y, "Y")))
+
+    def _check_noise(self, noise):
+        noise = check_number(noise, "noise")
+        if self.noise_parameter is None and noise != 1:
+            raise ValueError(
+                f"noise is {noise}; {self.noise_model} noise has no parameter, leave 1"
+            )
+        if noise <= 0:
+            raise ValueError(f"noise is {noise}; {self.noise_parameter} must be above 0")
+        return noise
+
+    def _refuse(self, outside, A, name):
+        count = np.count_nonzero(outside)
+        if count:
+            entries = "entry" if count == 1 else "entries"
+            raise ValueError(f"{name} has {count} {entries} outside the domain: {self.domain}")
+        return A
+
+
+class SquaredLoss(Loss):
+    """ℓ = (x − y)²/2, the loss of Gaussian noise with standard deviation s."""
+
+    name = "squared"
+    noise_model = "Gaussian"
+    noise_parameter = "the standard deviation"
+    degree = 2
+    domain = "the squared loss takes all real numbers"
+
+    def _entries(self, X, Y):
+        return (X - Y) ** 2 / 2
+
+    def _gradient(self, X, Y):
+        return Y - X
+
+    def _negative_log_density(self, X, Y, s):
+        return (X - Y) ** 2 / (2 * s**2) + np.log(s * np.sqrt(2 * np.pi))
+
+    def _dispersion(self, s):
+        return s**2
+
+    def _variance(self, Y, s):
+        return np.full_like(Y, s**2)
+
+    def _sample(self, Y, s, random_state):
+        return random_state.normal(Y, s)
+
+
+class AbsoluteLoss(Loss):
+    """ℓ = |x − y|, the loss of Laplace noise with scale s (standard deviation √2 s).
+
+    At x = y the loss has a kink; the gradient there is given as 0, one of its subgradients.
+    """
+
+    name = "absolute"
+    noise_model = "Laplace"
+    noise_parameter = "the scale"
+    degree = 1
+    domain = "the absolute loss takes all real numbers"
+
+    def _entries(self, X, Y):
+        return np.abs(X - Y)
+
+    def _gradient(self, X, Y):
+        return np.sign(Y - X)
+
+    def _negative_log_density(self, X, Y, s):
+        return np.abs(X - Y) / s + np.log(2 * s)
+
+    def _dispersion(self, s):
+        return s
+
+    def _variance(self, Y, s):
+        return np.full_like(Y, 2 * s**2)
+
+    def _sample(self, Y, s, random_state):
+        return random_state.laplace(Y, s)
+
+
+class KullbackLeiblerLoss(Loss):
+    """ℓ = x log(x/y) − x + y for x, y ≥ 0, the loss of Poisson noise.
+
+    Zeros: 0 log 0 = 0, its limit, so ℓ(0, y) = y. Where y = 0 < x the loss is infinite, because a
+    Poisson variable of mean 0 is never positive. The likelihood is a probability for whole x; for
+    others the same formula is used, with Γ(x + 1) in place of x!.
+    """
+
+    name = "kullback-leibler"
+    noise_model = "Poisson"
+    noise_parameter = None
+    degree = 1
+    domain = "the Kullback–Leibler loss needs numbers of at least 0"
+
+    def _entries(self, X, Y):
+        return kl_div(X, Y)  # knows the zeros
+
+    def _gradient(self, X, Y):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 - np.where(X == 0, 0, X / Y)
+
+    def _negative_log_density(self, X, Y, s):
+        return Y - xlogy(X, Y) + gammaln(X + 1)
+
+    def _variance(self, Y, s):
+        return Y
+
+    def _sample(self, Y, s, random_state):
+        return random_state.poisson(Y)
+
+    def _outside(self, A):
+        return A < 0
+
+
+class ItakuraSaitoLoss(Loss):
+    """ℓ = x/y − log(x/y) − 1 for x, y > 0, the loss of multiplicative Gamma noise.
+
+    The data are y times a Gamma variable of mean 1 and standard deviation s (shape 1/s²); s = 1 is
+    the exponential distribution. Zeros are refused: 0/y has no logarithm.
+    """
+
+    name = "itakura-saito"
+    noise_model = "multiplicative Gamma"
+    noise_parameter = "the relative standard deviation"
+    degree = 0
+    domain = "the Itakura–Saito loss needs numbers above 0, because it takes the logarithm of X/Y"
+
+    def _entries(self, X, Y):
+        return X / Y - np.log(X / Y) - 1
+
+    def _gradient(self, X, Y):
+        return (Y - X) / Y**2
+
+    def _negative_log_density(self, X, Y, s):
+        shape = 1 / s**2
+        rest = gammaln(shape) - shape * np.log(shape) - (shape - 1) * np.log(X)
+        return shape * (X / Y + np.log(Y)) + rest
+
+    def _dispersion(self, s):
+        return s**2
+
+    def _variance(self, Y, s):
+        return s**2 * Y**2
+
+    def _sample(self, Y, s, random_state):
+        # For large s a draw may underflow to 0, which the loss would refuse.
+        return np.maximum(Y * random_state.gamma(1 / s**2, s**2, Y.shape), _TINIEST)
+
+    def _outside(self, A):
+        return A <= 0
+
+
+class LogisticLoss(Loss):
+    """ℓ = log(1 + eʸ) − xy for x in {0, 1} and any real y, the loss of Bernoulli noise.
+
+    The reconstruction y is the log-odds of a 1: the mean of the data is p = 1/(1 + e⁻ʸ) and not y.
+    The loss equals the negative log-likelihood, without further terms. It has no minimum: it falls
+    to 0 as y → ∞ for x = 1 and as y → −∞ for x = 0. It has no degree of homogeneity.
+    """
+
+    name = "logistic"
+    noise_model = "Bernoulli"
+    noise_parameter = None
+    degree = None
+    domain = "the logistic loss needs 0 or 1 in X, and any real number in Y"
+
+    def _entries(self, X, Y):
+        return np.logaddexp(0, Y) - X * Y
+
+    def _gradient(self, X, Y):
+        return expit(Y) - X
+
+    def _negative_log_density(self, X, Y, s):
+        return -np.where(X == 1, -np.logaddexp(0, -Y), -np.logaddexp(0, Y))
+
+    def _variance(self, Y, s):
+        return expit(Y) * expit(-Y)
+
+    def _mean(self, Y):
+        return expit(Y)
+
+    def _sample(self, Y, s, random_state):
+        return random_state.binomial(1, expit(Y))
+
+    def _outside(self, A):
+        return (A != 0) & (A != 1)
+
+    def _check_reconstruction(self, Y):
+        return Y
+
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        SquaredLoss(),
+        AbsoluteLoss(),
+        KullbackLeiblerLoss(),
+        ItakuraSaitoLoss(),
+        LogisticLoss(),
+    )
+}
+
+
+def find_loss(loss: str | Loss) -> Loss:
+    """Return the loss of that name: squared, absolute, kullback-leibler, itakura-saito, logistic.
+
+    A `Loss` is returned as it is.
+
+    Examples
+    --------
+    >>> find_loss("kullback-leibler").noise_model
+    'Poisson'
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(f"loss is {loss!r}; use one of {', '.join(LOSSES)}")
+    return LOSSES[loss]
+
+
+def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
+    """Return the β-divergence of each entry, the family that joins three losses.
+
+        d(x, y) = (x^β + (β − 1) y^β − β x y^(β−1)) / (β(β − 1))
+
+    At β = 2 this is the squared loss, and its limits are the Kullback–Leibler loss for β → 1 and
+    the Itakura–Saito loss for β → 0. For all β it is homogeneous of degree β, and its gradient is
+    (y − x) y^(β−2): the variance function is y^(2−β).
+
+    Parameters
+    ----------
+    X, Y : arrays of the same shape, or shapes that broadcast; at most two dimensions
+        At least 0 (any real numbers if β = 2); Y above 0 if β < 1; X above 0 too if β ≤ 0.
+    beta : float
+        The values 2, 1 and 0 give the three losses. As close to 1 or 0 as 1e-n, but not equal, the
+        formula loses n digits.
+
+    Returns
+    -------
+    array of the common shape
+        Its sum is the divergence of the matrices.
+
+    Examples
+    --------
+    >>> [round(float(beta_divergence(3, 2, beta)), 4) for beta in (2, 1.5, 1, 0.5, 0)]
+    [0.5, 0.3285, 0.2164, 0.1429, 0.0945]
+    """
+    beta = check_number(beta, "beta")
+    named = {0: "itakura-saito", 1: "kullback-leibler", 2: "squared"}
+    if beta in named:
+        return LOSSES[named[beta]].entries(X, Y)
+    X, Y = _broadcast(_as_array(X, "X"), _as_array(Y, "Y"))
+    smallest, smallest_reconstruction = X.min(), Y.min()
+    if (
+        min(smallest, smallest_reconstruction) < 0
+        or (beta < 1 and smallest_reconstruction == 0)
+        or (beta < 0 and smallest == 0)
+    ):
+        raise ValueError(
+            f"X or Y is outside the domain for beta = {beta:g}; "
+            "X, Y >= 0 are needed, and Y > 0 if beta < 1, and X > 0 if beta <= 0"
+        )
+    return (X**beta + (beta - 1) * Y**beta - beta * X * Y ** (beta - 1)) / (beta * (beta - 1))
+
+
+def _as_array(X, name):
+    """Return a real, finite array of at most two dimensions."""
+    return check_matrix(np.atleast_2d(X), name).reshape(np.shape(X))
+
+
+def _broadcast(X, Y):
+    try:
+        return np.broadcast_arrays(X, Y)
+    except ValueError:
+        raise ValueError(
+            f"X has shape {X.shape} and Y has shape {Y.shape}; the same shape is needed"
+        ) from None

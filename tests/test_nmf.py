@@ -1,0 +1,271 @@
+"""Lesson 3: NMF descends at every step, agrees with scikit-learn, and keeps its contract."""
+
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.optimize import nnls
+from sklearn.decomposition import NMF as SklearnNMF
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import check_estimator
+
+from mflib.losses import find_loss
+from mflib.nmf import NMF, Penalty, initial_factors, nmf_steps
+
+settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
+settings.load_profile("no clock")
+
+KL, IS = "kullback-leibler", "itakura-saito"
+SOLVERS = [("squared", "cd"), ("squared", "mu"), ("absolute", "mu"), (KL, "mu"), (IS, "mu")]
+SHARED = [pair for pair in SOLVERS if pair[0] != "absolute"]
+
+
+def problem(seed=0, shape=(12, 9), k=3, noise=0.3):
+    """Return noisy data of rank k and a positive random start."""
+    rng = np.random.default_rng(seed)
+    X = rng.gamma(1, 1, (shape[0], k)) @ rng.gamma(1, 1, (k, shape[1]))
+    X *= rng.gamma(1 / noise**2, noise**2, shape)
+    return X + 1e-6, 0.1 + rng.random((shape[0], k)), 0.1 + rng.random((k, shape[1]))
+
+
+def last(steps, n_iter):
+    *_, step = islice(steps, n_iter + 1)
+    return step
+
+
+def assert_descent(steps, n_iter):
+    for before, after in pairwise(islice(steps, n_iter + 1)):
+        assert after.objective <= before.objective * (1 + 1e-12) + 1e-12  # false for NaN
+        assert min(after.W.min(), after.H.min()) >= 0
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 12), st.integers(1, 9)),
+    st.integers(1, 4),
+    st.sampled_from([0.1, 1, 5]),
+    st.lists(st.sampled_from([0, 0.1, 10]), min_size=4, max_size=4),
+)
+@settings(max_examples=60)
+def test_no_step_increases_the_objective(loss, solver, seed, shape, k, noise, strengths):
+    X, W0, H0 = problem(seed, shape, k, noise)
+    if loss != "itakura-saito":
+        X[np.random.default_rng(seed).random(X.shape) < 0.3] = 0
+    penalties = {"penalty_W": Penalty(*strengths[:2]), "penalty_H": Penalty(*strengths[2:])}
+    assert_descent(nmf_steps(X, W0, H0, loss=loss, solver=solver, **penalties), 15)
+    one_sided = nmf_steps(X, W0, H0, loss=loss, solver=solver, update_H=False, **penalties)
+    assert_descent(one_sided, 5)
+    assert_array_equal(next(one_sided).H, H0)
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS)
+def test_it_descends_for_long_and_through_several_blocks_of_rows(loss, solver):
+    X, W0, H0 = problem(1, (700, 100), 3)
+    assert_descent(nmf_steps(X, W0, H0, loss=loss, solver=solver), 60)
+    X, W0, H0 = problem(1)
+    assert_descent(nmf_steps(X, W0, H0, loss=loss, solver=solver), 2000)
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS)
+def test_loss_and_objective_are_those_of_the_factors(loss, solver):
+    X, W0, H0 = problem()
+    penalties = {"penalty_W": (0.1, 0.2), "penalty_H": (0.3, 0.4)}
+    step = last(nmf_steps(X, W0, H0, loss=loss, solver=solver, **penalties), 3)
+    assert step.n_iter == 3
+    assert step.loss == pytest.approx(find_loss(loss).value(X, step.W @ step.H))
+    extra = 0.1 * step.W.sum() + 0.1 * (step.W**2).sum() + 0.3 * step.H.sum()
+    assert step.objective == pytest.approx(step.loss + extra + 0.2 * (step.H**2).sum())
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS)
+def test_an_exact_factorization_stays_and_is_found(loss, solver):
+    _, W, H = problem(4)
+    step = last(nmf_steps(W @ H, W, H, loss=loss, solver=solver), 5)
+    assert_allclose(step.W, W, rtol=1e-8)
+    assert_allclose(step.H, H, rtol=1e-8)
+    rank_one = np.outer(W[:, 0], H[0])
+    found = last(nmf_steps(rank_one, W[:, 1:2], H[1:2], loss=loss, solver=solver), 1500)
+    assert_allclose(found.W @ found.H, rank_one, rtol=1e-3)
+
+
+def sklearn_factors(X, W0, H0, loss, solver, n_iter, **options):
+    name = "frobenius" if loss == "squared" else loss
+    model = SklearnNMF(
+        len(H0), init="custom", solver=solver, beta_loss=name, tol=0, max_iter=n_iter, **options
+    )
+    return model.fit_transform(X, W=W0.copy(), H=H0.copy()), model.components_
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize(("loss", "solver"), SHARED[:3])
+def test_iterates_are_those_of_scikit_learn(loss, solver, kind):
+    X, W0, H0 = problem(2, (40, 30))
+    X[X < 1] = 0
+    W, H = sklearn_factors(X, W0, H0, loss, solver, 30)
+    step = last(nmf_steps(kind(X), W0, H0, loss=loss, solver=solver), 30)
+    assert_allclose(step.W, W, rtol=1e-7, atol=1e-9)
+    assert_allclose(step.H, H, rtol=1e-7, atol=1e-9)
+    assert step.loss == pytest.approx(find_loss(loss).value(X, step.W @ step.H))
+
+
+@pytest.mark.parametrize("l1_ratio", [0, 0.5, 1])
+@pytest.mark.parametrize(("loss", "solver"), SHARED)
+def test_penalties_mean_what_they_mean_in_scikit_learn(loss, solver, l1_ratio):
+    X, W0, H0 = problem(5)
+    options = {"alpha_W": 0.02, "alpha_H": 0.01, "l1_ratio": l1_ratio}
+    W0, H0 = sklearn_factors(X, W0, H0, loss, solver, 300)  # near one of the minima
+    W, H = sklearn_factors(X, W0, H0, loss, solver, 3000, **options)
+    model = NMF(3, loss=loss, solver=solver, init="custom", tol=0, max_iter=3000, **options)
+    factors = model.fit_transform(X, W=W0, H=H0), model.components_
+    penalties = [Penalty(a * l1_ratio, a * (1 - l1_ratio)) for a in (9 * 0.02, 12 * 0.01)]
+    theirs, ours = (
+        next(nmf_steps(X, *pair, loss=loss, penalty_W=penalties[0], penalty_H=penalties[1]))
+        for pair in ((W, H), factors)
+    )
+    assert model.reconstruction_err_ == pytest.approx(np.sqrt(2 * ours.loss))
+    assert ours.objective <= theirs.objective * (1 + 1e-6)
+    if loss != "itakura-saito":  # it is still on its way
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS)
+def test_transform_minimises_over_w_with_h_fixed(loss, solver):
+    X, _, _ = problem(6, (30, 12))
+    model = NMF(3, loss=loss, solver=solver, tol=1e-7, max_iter=20_000).fit(X)
+    H = model.components_
+    W = model.transform(X)
+    assert_array_equal(model.components_, H)
+    loss = find_loss(loss)
+    best = loss.value(X, W @ H)
+    assert np.sqrt(2 * best) == pytest.approx(model.reconstruction_err_, rel=0.02)
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # the problem is convex in W, so no small change helps
+        change = np.exp(0.05 * rng.standard_normal(W.shape))
+        assert loss.value(X, (W * change) @ H) >= best * (1 - 1e-3)
+    if solver == "cd":
+        assert_allclose(W, [nnls(H.T, x)[0] for x in X], atol=1e-3)
+    assert_allclose(model.inverse_transform(W), W @ H)
+
+
+@pytest.mark.parametrize(("loss", "solver"), [pair for pair in SOLVERS if pair[1] == "mu"])
+def test_multiplicative_updates_keep_zeros(loss, solver):
+    X, W0, H0 = problem(7)
+    W0[2:5, 1] = 0
+    H0[0, 3:6] = 0
+    step = last(nmf_steps(X, W0, H0, loss=loss, solver=solver), 20)
+    assert_array_equal(step.W == 0, W0 == 0)
+    assert_array_equal(step.H == 0, H0 == 0)
+    assert last(nmf_steps(X, 0 * W0, H0), 1).W.max() > 0  # coordinate descent leaves them
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS[:4])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_rows_columns_and_components_of_zeros_give_no_nan(loss, solver, kind):
+    if kind is sparse.csr_array and loss == "absolute":
+        return
+    X, W0, H0 = problem(8)
+    X[3], X[:, 2] = 0, 0
+    W0[5], H0[1] = 0, 0
+    for data in (X, np.zeros_like(X)):
+        assert_descent(nmf_steps(kind(data), W0, H0, loss=loss, solver=solver), 100)
+    nothing = last(nmf_steps(kind(X), 0 * W0, 0 * H0, loss=loss, solver="mu"), 3)
+    assert np.isfinite(nothing.loss)
+    model = NMF(2, loss=loss, solver=solver).fit(kind(np.zeros((4, 3))))
+    assert model.reconstruction_err_ < 1e-45
+    new = np.ones((1, 3))  # a feature that was always zero appears
+    assert np.isfinite(model.transform(kind(new))).all()
+
+
+def test_the_absolute_loss_recovers_data_with_wild_entries():
+    rng = np.random.default_rng(0)
+    truth = rng.gamma(1, 1, (60, 2)) @ rng.gamma(1, 1, (2, 40))
+    X = np.where(rng.random(truth.shape) < 0.1, 50.0, truth)
+    errors = {}
+    for loss in ("squared", "absolute"):
+        model = NMF(2, loss=loss, init="random", random_state=0)
+        errors[loss] = np.abs(model.fit_transform(X) @ model.components_ - truth).mean()
+    assert errors["absolute"] < 0.02 < 2 < errors["squared"]
+
+
+def test_nndsvd_takes_the_larger_signed_part_of_each_singular_triple():
+    X = problem(9)[0]
+    W, H = initial_factors(X, 3, init="nndsvd", random_state=0)
+    U, sizes, Vt = np.linalg.svd(X)
+    for j in range(3):
+        positive, negative = (
+            sizes[j] * np.outer(np.maximum(sign * U[:, j], 0), np.maximum(sign * Vt[j], 0))
+            for sign in (1, -1)
+        )
+        best = max(positive, negative, key=np.linalg.norm)
+        assert_allclose(np.outer(W[:, j], H[j]), best, atol=1e-5)
+    filled = initial_factors(X, 3, init="nndsvda", random_state=0)
+    for factor, other in zip(filled, (W, H), strict=True):
+        assert_array_equal(factor, np.where(other == 0, X.mean(), other))
+    on_sparse = initial_factors(sparse.csr_array(X), 3, init="nndsvd", random_state=0)
+    assert_allclose(on_sparse[0] @ on_sparse[1], W @ H, atol=1e-6)
+
+
+def test_random_starts_have_the_scale_of_the_data():
+    X = problem(10, (300, 200))[0]
+    W, H = initial_factors(X, 5, init="random", random_state=0)
+    # The mean of |z| is √(2/π), so that of W H is k · mean(X)/k · 2/π.
+    assert (W @ H).mean() == pytest.approx(X.mean() * 2 / np.pi, rel=0.1)
+
+
+@pytest.mark.parametrize("model", [NMF(), NMF(2, loss="kullback-leibler", tol=1e-6, max_iter=5000)])
+@pytest.mark.filterwarnings("ignore")
+def test_it_keeps_the_contract_of_scikit_learn(model):
+    check_estimator(model, on_skip=None)
+
+
+@pytest.mark.parametrize(("loss", "solver"), SHARED)
+def test_it_stops_by_its_rule_or_says_that_it_did_not(loss, solver):
+    X, W0, H0 = problem(12)
+    model = NMF(3, loss=loss, solver=solver, init="custom", tol=1e-3).fit(X, W=W0, H=H0)
+    steps = nmf_steps(X, W0, H0, loss=loss, solver=solver)
+    errors = [np.sqrt(2 * step.objective) for step in islice(steps, model.n_iter_ + 1)][::10]
+    stops = [before - after <= 1e-3 * errors[0] for before, after in pairwise(errors)]
+    assert stops == [False] * (len(stops) - 1) + [True]
+    assert model.reconstruction_err_ == pytest.approx(errors[-1])
+    assert model.n_components_ == 3
+    with pytest.warns(ConvergenceWarning, match="not converged after 5 iterations"):
+        NMF(3, loss=loss, solver=solver, max_iter=5).fit(X)
+
+
+X, W0, H0 = problem()
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: nmf_steps(-X, W0, H0), "X has 108 negative entries; NMF needs X >= 0"),
+        (lambda: nmf_steps(X, W0.T, H0), r"W0 has shape \(3, 12\); \(12, k\) is needed"),
+        (lambda: nmf_steps(X, W0, sparse.csr_array(H0)), "H0 is sparse; an array is needed"),
+        (lambda: nmf_steps(X, W0, H0, loss="logistic"), "loss is 'logistic'; NMF takes squared"),
+        (lambda: nmf_steps(X, W0, H0, solver="als"), "solver is 'als'; use 'auto', 'cd' or 'mu'"),
+        (lambda: nmf_steps(X, W0, H0, loss=KL, solver="cd"), "coordinate descent needs the squa"),
+        (lambda: nmf_steps(0 * X, W0, H0, loss=IS), "X has 108 entries outside the domain: the"),
+        (lambda: nmf_steps(sparse.csr_array(X), W0, H0, loss=IS), "X is sparse; the itakura-saito"),
+        (lambda: nmf_steps(X, W0, H0, penalty_W=(-1, 0)), "l1 of penalty_W is -1; a number of at"),
+        (lambda: initial_factors(X, 2, init="svd"), "init is 'svd'; use 'nndsvd', 'nndsvda' or"),
+        (lambda: NMF(2).fit(-X), "Negative values in data"),
+        (lambda: NMF(0).fit(X), "n_components is 0; a whole number from 1"),
+        (lambda: NMF(2, init="custom").fit(X), "init is 'custom', so W and H must be passed"),
+        (lambda: NMF(2).fit(X, W=W0, H=H0), "W and H are passed, but init is None"),
+        (lambda: NMF(2, l1_ratio=2).fit(X), "l1_ratio is 2; a number from 0 to 1 is needed"),
+        (lambda: NMF(2).fit(X).inverse_transform(W0), "W has 3 columns; 2 are needed"),
+    ],
+)
+def test_bad_input_is_refused(call, sentence):
+    with pytest.raises(ValueError, match="^" + sentence):
+        call()
+
+
+def test_a_start_with_zeros_for_multiplicative_updates_is_warned_of():
+    with pytest.warns(UserWarning, match="keep the zeros of init='nndsvd'"):
+        NMF(2, loss="kullback-leibler", init="nndsvd").fit(X)
