@@ -60,7 +60,10 @@ class Slider:
 
 @dataclass(frozen=True)
 class LogSlider:
-    """A positive number from `low` to `high`, moved by factors."""
+    """A positive number from `low` to `high`, moved by factors of 10^0.01 = 1.023.
+
+    `start` must be such a step, to three digits; another start would move when the page opens.
+    """
 
     label: str
     low: float

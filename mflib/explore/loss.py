@@ -152,9 +152,9 @@ class LossExplorer(Explorer):
 
     controls = {
         "noise": Choice("Noise", tuple(NOISES), "Gamma"),
-        "strength": LogSlider("Strength", 0.02, 2, 0.3),
+        "strength": LogSlider("Strength", 0.01, 2, 0.316),
         "loss": Choice("Loss", LOSSES, "squared"),
-        "gamma": LogSlider("Scale γ", 0.01, 100, 3),
+        "gamma": LogSlider("Scale γ", 0.01, 100, 3.16),
     }
     size = (9.8, 3.6)
     alt = (
