@@ -16,6 +16,9 @@ NOTEBOOKS := notebooks/*.ipynb notebooks/solutions/*.ipynb
 # JupyterLab refuses to run as root (in a container, say) unless it is told that this is meant.
 ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
+# One thread for each of the test processes: together they keep all cores busy.
+BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+
 .PHONY: help lab test notebooks format constraints clean
 
 help: ## list these commands
@@ -27,7 +30,7 @@ lab: $(STAMP) ## install what is needed and open the course in JupyterLab (LAB_A
 test: $(STAMP) ## check everything: style, unit tests, every notebook output, every explorer in a browser
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	$(BLAS) $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 notebooks: $(STAMP) ## run all notebooks again and write them byte-reproducibly
 	$(BIN)/python tools/run_notebooks.py $(NOTEBOOKS)

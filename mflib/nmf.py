@@ -386,7 +386,19 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         )
 
     def _start(self, X, W, H):
-        """Return the start of W and H."""
+        """Return the start of W and H, with a warning if its zeros would stay for ever."""
+        W, H = self._choose_start(X, W, H)
+        has_zeros = self.init in ("custom", "nndsvd") and not (W.all() and H.all())
+        if has_zeros and not self._can_leave_zeros():
+            warn(
+                "the start has zeros, and multiplicative updates keep them; use init='nndsvda', or "
+                "add a small number to W and H",
+                UserWarning,
+                stacklevel=4,
+            )
+        return W, H
+
+    def _choose_start(self, X, W, H):
         if self.init == "custom":
             if W is None or H is None:
                 raise ValueError("init is 'custom', so W and H must be passed to fit")
@@ -398,12 +410,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         k = X.shape[1] if self.n_components == "auto" else self.n_components
         k = check_count(k, 10**9, "n_components")
         init = self.init or ("nndsvda" if k <= min(X.shape) else "random")
-        if init == "nndsvd" and not self._can_leave_zeros():
-            warn(
-                "multiplicative updates keep the zeros of init='nndsvd'; 'nndsvda' has none",
-                UserWarning,
-                stacklevel=3,
-            )
         return initial_factors(X, k, init=init, random_state=self.random_state)
 
     def _penalties(self, X):

@@ -267,5 +267,12 @@ def test_bad_input_is_refused(call, sentence):
 
 
 def test_a_start_with_zeros_for_multiplicative_updates_is_warned_of():
-    with pytest.warns(UserWarning, match="keep the zeros of init='nndsvd'"):
+    with pytest.warns(UserWarning, match="^the start has zeros"):
         NMF(2, loss="kullback-leibler", init="nndsvd").fit(X)
+    with pytest.warns(UserWarning, match="^the start has zeros"):
+        NMF(2, solver="mu", init="custom", tol=0).fit(
+            X, W=np.eye(len(X), 2), H=np.ones((2, X.shape[1]))
+        )
+    NMF(2, init="custom", tol=0).fit(
+        X, W=np.eye(len(X), 2), H=np.ones((2, X.shape[1]))
+    )  # no warning

@@ -104,7 +104,10 @@ class Exercise:
                 )
         if all(result is None or result is ... for result in got):
             name = getattr(function, "__name__", "your function")
-            return Verdict("unanswered", f"Not answered yet: {name} returns nothing so far.")
+            return Verdict(
+                "unanswered",
+                f"Not answered yet: {name} returns nothing so far (a forgotten `return`?).",
+            )
         wanted = [self.solution(*deepcopy(case)) for case in self.cases]
         for case, result, right in zip(self.cases, got, wanted, strict=True):
             if not self._holds(self.accepts, result, right):

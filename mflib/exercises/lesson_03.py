@@ -249,7 +249,7 @@ def _best(badness):
 
 def _difference(Y, values):
     """Return by which factor the means at small and at large Y differ, as a logarithm."""
-    small = np.median(Y) > Y
+    small = Y < np.median(Y)
     return abs(np.log(values[small].mean() / values[~small].mean()))
 
 
