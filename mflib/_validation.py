@@ -6,6 +6,12 @@ from scipy import sparse
 from scipy.linalg import norm
 from scipy.sparse.linalg import LinearOperator
 
+# What counts as zero, as a share of the size of a matrix: rounding leaves a few units of 1e-16.
+NEGLIGIBLE = 1e3 * np.finfo(float).eps
+
+# Products up to this size leave room for sums and lengths below the overflow at 1.8e308.
+_LARGEST = 1e300
+
 Matrix = np.ndarray | sparse.sparray | sparse.spmatrix | LinearOperator
 
 
@@ -74,6 +80,15 @@ def check_number(value: float, name: str) -> float:
     _check_real(value.dtype, name)
     _check_finite(value, name)
     return float(value)
+
+
+def check_product(W: np.ndarray) -> np.ndarray:
+    """Return a product with A, refusing one that overflows, or nearly, or is not a number."""
+    if not np.abs(W).max() <= _LARGEST:  # written so that NaN is refused too
+        raise FloatingPointError(
+            f"a product with A is not a number or exceeds {_LARGEST:.0e}; scale A down first"
+        )
+    return W
 
 
 def check_count(value: int, largest: int, name: str, *, smallest: int = 1) -> int:

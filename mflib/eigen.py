@@ -29,19 +29,16 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
 from mflib._validation import (
+    NEGLIGIBLE,
     Matrix,
     check_count,
     check_direction,
     check_matrix,
     check_number,
+    check_product,
     check_square,
     check_vector,
 )
-
-# A v counts as zero below this share of the size of A: rounding leaves a few units of 1e-16.
-_NEGLIGIBLE = 1e3 * np.finfo(float).eps
-# Products up to this size leave room for sums and lengths below the overflow at 1.8e308.
-_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,7 @@ def _drive(A, v0, tol, max_iter, random_state, floor=0.0) -> PowerResult:
     for step in islice(power_steps(A, v0, random_state=random_state), max_iter + 1):
         recent.append(step)
         image = hypot(step.eigenvalue, step.residual)  # ‖Av‖: the two parts are orthogonal
-        if size > 0 and image <= _NEGLIGIBLE * size:
+        if size > 0 and image <= NEGLIGIBLE * size:
             message = (
                 f"breakdown: A v is zero up to rounding (length {image:.0e}), so v lies in the "
                 "null space of A and says nothing about the dominant eigenvector; "
@@ -355,7 +352,7 @@ def top_eigenpairs(
     A = _check_symmetric(A)
     k = check_count(k, A.shape[0], "k")
     random_state = check_random_state(random_state)
-    negligible = _NEGLIGIBLE * _size(A)
+    negligible = NEGLIGIBLE * _size(A)
     eigenvalues, eigenvectors = np.zeros(k), np.zeros((A.shape[0], k))
     for i in range(k):
         rest = _project_out(A, eigenvectors[:, :i])
@@ -473,7 +470,7 @@ def orthogonal_iteration(
             break
     if converged:
         message = f"converged after {step.n_iter} steps"
-    elif step.residuals.max() <= _NEGLIGIBLE * abs(step.eigenvalues[0]):
+    elif step.residuals.max() <= NEGLIGIBLE * abs(step.eigenvalues[0]):
         message = f"not converged after {max_iter} steps: rounding keeps the residuals above tol"
     else:
         message = (
@@ -571,14 +568,9 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
 
 
 def _apply(A, V):
-    """Return A @ V, refusing a product that overflows, or nearly, or is not a number."""
+    """Return A @ V, or refuse it."""
     with np.errstate(over="ignore", invalid="ignore"):
-        W = A @ V
-    if not np.abs(W).max() <= _LARGEST:  # written so that NaN is refused too
-        raise FloatingPointError(
-            f"a product with A is not a number or exceeds {_LARGEST:.0e}; scale A down first"
-        )
-    return W
+        return check_product(A @ V)
 
 
 def _size(A) -> float:

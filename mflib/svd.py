@@ -36,10 +36,7 @@ from scipy.optimize import brentq
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import Matrix, check_count, check_matrix
-
-# A direction counts as zero below this share of the size of A: rounding leaves a few 1e-16.
-_NEGLIGIBLE = 1e3 * np.finfo(float).eps
+from mflib._validation import NEGLIGIBLE, Matrix, check_count, check_matrix, check_product
 
 # Below this size the full decomposition takes a few milliseconds.
 _SMALL = 200
@@ -253,7 +250,7 @@ def block_krylov_steps(
     start = _random_range(A, k, n_oversamples, random_state)
 
     def iterate(X):
-        negligible = _NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
+        negligible = NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
         Q, P = np.empty((A.shape[0], 0)), np.empty((A.shape[1], 0))
         AP = Q
         for n_iter in count():
@@ -602,16 +599,14 @@ def break_even_rank(m: int, n: int) -> int:
 
 
 def _times(A, X):
-    """Return A @ X, refusing a product that overflows or is not a number."""
+    """Return A @ X, or refuse it."""
     if X.shape[1] == 0:
         return np.zeros((A.shape[0], 0))
     with np.errstate(over="ignore", invalid="ignore"):
         # BLAS takes (XᵀAᵀ)ᵀ up to twice as fast as the same AX, when X is thin and XᵀA large.
         dense = isinstance(A, np.ndarray)
         Y = (np.ascontiguousarray(X.T) @ A.T).T if dense else A @ X
-    if not np.isfinite(Y).all():
-        raise FloatingPointError("A v is not finite; are the entries of A too large? Scale A first")
-    return Y
+    return check_product(Y)
 
 
 def _random_range(A, k, n_oversamples, random_state):
@@ -639,7 +634,7 @@ def _complete(U, k):
     if U.shape[1] == k:
         return U
     extra = np.random.default_rng(0).standard_normal((U.shape[0], k - U.shape[1]))
-    return np.hstack([U, _new_directions(U, extra, _NEGLIGIBLE)])
+    return np.hstack([U, _new_directions(U, extra, NEGLIGIBLE)])
 
 
 def _signed(U, singular_values, Vt):

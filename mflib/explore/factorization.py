@@ -68,7 +68,7 @@ class FactorizationExplorer(Explorer):
     def draw(self, fig):
         """Make four rectangles with their names."""
         ax = fig.subplots()
-        ax.set(xlim=(-12, 486), ylim=(-82, 14), aspect="equal")
+        ax.set(xlim=(-28, 486), ylim=(-82, 14), aspect="equal")
         ax.set_axis_off()
         text = {"ha": "center", "va": "center", "fontsize": 13, "animated": True}
         self._blocks = [

@@ -156,7 +156,7 @@ class LossExplorer(Explorer):
         "loss": Choice("Loss", LOSSES, "squared"),
         "gamma": LogSlider("Scale γ", 0.01, 100, 3.16),
     }
-    size = (9.8, 3.6)
+    size = (9.8, 3.9)
     alt = (
         "Left: histogram of the standardised residuals and the density that the loss expects. "
         "Middle: the two parts, true and recovered. Right: the loss against the scale γ."
@@ -176,13 +176,12 @@ class LossExplorer(Explorer):
             np.zeros(EDGES.size - 1), EDGES, fill=True, color=ERROR, alpha=0.6, **moving
         )
         (self._density,) = left.plot([], [], color=PREDICTION, **moving)
-        left.plot([], [], color=PREDICTION, label="expected")
-        left.legend(loc="upper right")
+        left.plot([], [], color=PREDICTION, label="density expected by the loss")
         self._true = [middle.plot([], [], color=DATA, lw=1.5, **moving)[0] for _ in range(2)]
         self._parts = [middle.plot([], [], "--", color=MODEL, **moving)[0] for _ in range(2)]
-        middle.plot([], [], color=DATA, lw=1.5, label="true")
-        middle.plot([], [], "--", color=MODEL, label="found")
-        middle.legend(loc="upper right", ncols=2)
+        middle.plot([], [], color=DATA, lw=1.5, label="true parts")
+        middle.plot([], [], "--", color=MODEL, label="found parts")
+        fig.legend(loc="outside lower center", ncols=3)
         (self._line,) = right.plot([], [], "--", color=PREDICTION, **moving)
         (self._point,) = right.plot([], [], "o", color=ERROR, ms=10, **moving)
 

@@ -112,7 +112,7 @@ class NoiseExplorer(Explorer):
         "guess": Slider("Your rank", 0, ROWS, 1, 12),
         "knowledge": Choice("Noise is", (KNOWN, UNKNOWN), KNOWN),
     }
-    size = (9.4, 4.0)
+    size = (9.4, 4.2)
     alt = (
         "Left: singular values of the noisy matrix and of the signal, with the optimal hard "
         "threshold and the edge of the noise. Right: distance from the signal at each rank."
@@ -136,14 +136,13 @@ class NoiseExplorer(Explorer):
             1, color=PREDICTION, ls="--", label="optimal threshold", **moving
         )
         self._edge = left.axhline(1, color=QUIET, ls=":", label="edge of the noise", **moving)
-        left.legend(loc="upper right", fontsize=11)
         (self._errors,) = right.plot([], [], color=ERROR, **moving)
         marks = (("kept", PREDICTION, "D", "threshold"), ("guess", OTHER, "s", "your rank"))
         self._marks = {
             name: right.plot([], [], marker, color=color, ms=9, label=label, **moving)[0]
             for name, color, marker, label in marks
         }
-        right.legend(loc="upper right")
+        fig.legend(loc="outside lower center", ncols=6, fontsize=11, columnspacing=1.2)
 
     def update(self, result):
         """Move the spectra, the lines and the marks."""

@@ -168,7 +168,7 @@ class PowerIterationExplorer(Explorer):
             ylabel="angle (degrees)",
             yscale="log",
             xlim=(-0.5, STEPS + 0.5),
-            ylim=(3e-16, 1e3),
+            ylim=(3e-16, 1e8),  # room for the legend above 90 degrees
             yticks=[1e-15, 1e-10, 1e-5, 1e0],
         )
         (self._predicted,) = right.plot([], [], color=PREDICTION, ls="--", **moving)
