@@ -1,0 +1,497 @@
+"""Lesson 4: gradients, curvature, and the learning rates that they allow."""
+
+from itertools import islice
+from math import inf, isfinite, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
+
+from mflib.datasets import make_traffic
+from mflib.descent import (
+    EXPLOSION,
+    FactorizationLoss,
+    classify_losses,
+    critical_learning_rate,
+    descent_steps,
+    gradient_descent,
+    has_exploded,
+    joint_critical_learning_rate,
+    largest_curvature,
+    quadratic_steps,
+)
+
+settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
+settings.load_profile("no clock")
+
+seeds = st.integers(0, 2**32 - 1)
+KINDS = ("dense", "masked", "sparse")
+
+
+def make_problem(seed, kind="dense", regularization=0.0, shape=None):
+    """Return a random loss with a random point (U, V)."""
+    rng = np.random.default_rng(seed)
+    m, n = shape or rng.integers(1, 9, 2)
+    k = rng.integers(1, 5)
+    X = 3 * rng.standard_normal((m, n))
+    observed = rng.random((m, n)) < 0.6
+    if kind == "masked":
+        X = np.where(observed, X, np.nan)
+        loss = FactorizationLoss(X, mask=observed, regularization=regularization)
+    elif kind == "sparse":
+        loss = FactorizationLoss(sparse.csr_array(X * observed), regularization=regularization)
+    else:
+        loss = FactorizationLoss(X, regularization=regularization)
+    return loss, rng.standard_normal((m, k)), rng.standard_normal((n, k)), rng
+
+
+def as_matrix(H):
+    """Return a Hessian as an array."""
+    return H @ np.eye(H.shape[0])
+
+
+def eigenvalues(H):
+    return np.linalg.eigvalsh(as_matrix(H))
+
+
+class TestLoss:
+    def test_by_hand(self):
+        loss = FactorizationLoss([[6.0, 4.0]], regularization=2.0)
+        U, V = np.array([[1.0]]), np.array([[2.0], [3.0]])
+        assert loss(U, V) == (16 + 1) / 2 + (1 + 4 + 9)
+        G, K = loss.gradients(U, V)
+        assert G == (-4 * 2 - 1 * 3) + 2
+        assert K.ravel().tolist() == [-4 + 4, -1 + 6]
+
+    @given(seeds, st.sampled_from([0.0, 0.7]))
+    def test_masked_and_sparse_are_the_same_problem(self, seed, regularization):
+        masked, U, V, _ = make_problem(seed, "masked", regularization)
+        stored, *_ = make_problem(seed, "sparse", regularization)
+        assert masked(U, V) == pytest.approx(stored(U, V))
+        for G, K in zip(masked.gradients(U, V), stored.gradients(U, V), strict=True):
+            np.testing.assert_allclose(G, K, atol=1e-12)
+        for hessians in (
+            (masked.hessian(U, V), stored.hessian(U, V)),
+            (masked.block_hessian(V), stored.block_hessian(V)),
+            (masked.T.block_hessian(U), stored.T.block_hessian(U)),
+        ):
+            np.testing.assert_allclose(*map(as_matrix, hessians), atol=1e-12)
+
+    def test_a_full_mask_is_no_mask(self):
+        X = np.random.default_rng(0).standard_normal((4, 3))
+        _, U, V, _ = make_problem(1, shape=(4, 3))
+        full, masked = FactorizationLoss(X), FactorizationLoss(X, mask=np.full((4, 3), True))
+        assert full(U, V) == masked(U, V)
+        each_row = np.kron(np.eye(4), full.block_hessian(V))
+        np.testing.assert_allclose(as_matrix(masked.block_hessian(V)), each_row)
+
+    def test_a_stored_zero_is_observed(self):
+        X = sparse.csr_array(([0.0, 2.0], ([0, 1], [0, 1])), shape=(2, 2))
+        assert FactorizationLoss(X)([[1.0], [1.0]], [[1.0], [1.0]]) == (1 + 1) / 2
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @given(seed=seeds, regularization=st.sampled_from([0.0, 0.7]))
+    def test_gradients_are_finite_differences(self, kind, seed, regularization):
+        loss, U, V, rng = make_problem(seed, kind, regularization)
+        C, D = rng.standard_normal(U.shape), rng.standard_normal(V.shape)
+        h = 1e-4  # along a line the loss is a polynomial of degree 4: five points are exact
+        f = [loss(U + t * h * C, V + t * h * D) for t in (-2, -1, 1, 2)]
+        slope = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h)
+        G, K = loss.gradients(U, V)
+        assert np.vdot(G, C) + np.vdot(K, D) == pytest.approx(slope, rel=1e-6, abs=1e-6)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @given(seed=seeds, regularization=st.sampled_from([0.0, 0.7]))
+    def test_hessian_products_are_differences_of_gradients(self, kind, seed, regularization):
+        loss, U, V, rng = make_problem(seed, kind, regularization)
+        C, D = rng.standard_normal(U.shape), rng.standard_normal(V.shape)
+        h = 1e-4
+        ahead, back = (loss.gradients(U + t * C, V + t * D) for t in (h, -h))
+        wanted = np.concatenate([((a - b) / (2 * h)).ravel() for a, b in zip(ahead, back)])  # noqa: B905
+        d = np.concatenate([C.ravel(), D.ravel()])
+        np.testing.assert_allclose(loss.hessian(U, V) @ d, wanted, rtol=1e-5, atol=1e-5)
+        for block, H in (
+            (slice(None, U.size), loss.block_hessian(V)),
+            (slice(U.size, None), loss.T.block_hessian(U)),
+        ):
+            corner = as_matrix(loss.hessian(U, V))[block, block]
+            if not isinstance(H, LinearOperator):
+                H = np.kron(np.eye(corner.shape[0] // H.shape[0]), H)
+            np.testing.assert_allclose(as_matrix(H), corner, atol=1e-10)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_transposed(self, kind):
+        loss, U, V, _ = make_problem(5, kind, 0.3)
+        assert loss.T(V, U) == pytest.approx(loss(U, V))
+        np.testing.assert_allclose(loss.T.gradients(V, U)[0], loss.gradients(U, V)[1])
+
+    def test_what_is_masked_is_never_looked_at(self):
+        loss = FactorizationLoss([[1.0, np.nan]], mask=[[True, False]])
+        assert loss([[1.0]], [[1.0], [1e9]]) == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"X": [[1.0, np.nan]]}, "X has 1 entry that is NaN or infinite"),
+            ({"X": [[1.0]], "mask": [[True, True]]}, r"shape \(1, 2\).* bool of shape \(1, 1\)"),
+            ({"X": [[1.0]], "mask": [[1.0]]}, "type float64; bool"),
+            ({"X": sparse.eye_array(2), "mask": np.eye(2, dtype=bool)}, "X is sparse"),
+            ({"X": [[1.0]], "regularization": -1}, "regularization is -1; at least 0"),
+            ({"X": LinearOperator((2, 2), np.ravel, dtype=float)}, "X is an operator"),
+        ],
+    )
+    def test_refuses(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            FactorizationLoss(**arguments)
+
+
+class TestCurvature:
+    @given(seeds)
+    def test_is_the_largest_eigenvalue_of_an_indefinite_matrix(self, seed):
+        rng = np.random.default_rng(seed)
+        A = rng.standard_normal((6, 6))
+        H = A + A.T
+        wanted = np.linalg.eigvalsh(H)[-1]
+        size = np.linalg.norm(H, 2)
+        assert largest_curvature(H, random_state=seed) == pytest.approx(wanted, abs=1e-3 * size)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @given(seed=seeds)
+    def test_of_the_joint_problem(self, kind, seed):
+        loss, U, V, _ = make_problem(seed, kind, 0.5)
+        values = eigenvalues(loss.hessian(U, V))
+        curvature = largest_curvature(loss.hessian(U, V), random_state=seed)
+        assert curvature == pytest.approx(values[-1], abs=1e-3 * np.abs(values).max())
+
+    def test_at_zero_factors_is_sigma_1(self):
+        X = np.random.default_rng(0).standard_normal((5, 4))
+        H = FactorizationLoss(X).hessian(np.zeros((5, 2)), np.zeros((4, 2)))
+        sigma = np.linalg.norm(X, 2)
+        assert largest_curvature(H, random_state=0) == pytest.approx(sigma, rel=1e-4)
+
+    def test_no_curvature(self):
+        assert largest_curvature(np.zeros((3, 3))) == 0
+        assert critical_learning_rate(np.zeros((3, 3))) == inf
+        assert critical_learning_rate(-np.eye(3)) == inf
+        assert joint_critical_learning_rate(np.zeros((3, 2))) == inf
+
+    def test_that_is_not_found_is_an_error(self):
+        with pytest.raises(np.linalg.LinAlgError, match="curvature was not found: not converged"):
+            largest_curvature(np.diag([1.0, 1 - 1e-3]), tol=1e-9, max_iter=3, random_state=0)
+
+    @pytest.mark.parametrize("shape", [(30, 20), (20, 30)])
+    def test_joint_limit(self, shape):
+        X = np.random.default_rng(0).standard_normal(shape)
+        wanted = 1 / np.linalg.norm(X, 2)
+        assert joint_critical_learning_rate(X, random_state=0) == pytest.approx(wanted, rel=1e-5)
+        stored = joint_critical_learning_rate(sparse.csr_array(X), random_state=0)
+        assert stored == pytest.approx(wanted, rel=1e-5)
+
+
+def bisect(diverges, low, high):
+    """Return the border between learning rates that converge and those that diverge."""
+    assert not diverges(low)
+    assert diverges(high)
+    while high / low > 1.001:
+        middle = sqrt(low * high)
+        low, high = (low, middle) if diverges(middle) else (middle, high)
+    return sqrt(low * high)
+
+
+class TestQuadratic:
+    @settings(max_examples=20)
+    @given(seeds)
+    def test_diverges_above_two_over_lambda_max(self, seed):
+        rng = np.random.default_rng(seed)
+        A = rng.standard_normal((8, 5))
+        H, b, x0 = A.T @ A, rng.standard_normal(5), rng.standard_normal(5)
+        predicted = critical_learning_rate(H, random_state=seed)
+
+        def diverges(eta):  # do the steps become longer in the end?
+            x = np.array([step.x for step in islice(quadratic_steps(H, b, x0, eta), 400)])
+            lengths = np.linalg.norm(np.diff(x[-3:], axis=0), axis=1)
+            return bool(lengths[1] > max(lengths[0], 1e-9 * np.linalg.norm(x[1] - x[0])))
+
+        assert bisect(diverges, predicted / 1.5, predicted * 1.5) == pytest.approx(
+            predicted, rel=0.01
+        )
+
+    @given(seeds, st.floats(0.01, 3))
+    def test_error_along_each_eigenvector_is_multiplied_by_one_minus_eta_lambda(self, seed, eta):
+        rng = np.random.default_rng(seed)
+        A = rng.standard_normal((4, 3))
+        H, x0 = A.T @ A, rng.standard_normal(3)
+        values, vectors = np.linalg.eigh(H)
+        b = H @ [1.0, 2.0, 3.0]
+        for step in islice(quadratic_steps(H, b, x0, eta), 6):
+            error = vectors.T @ (step.x - [1, 2, 3])
+            wanted = (1 - eta * values) ** step.n_iter * (vectors.T @ (x0 - [1, 2, 3]))
+            np.testing.assert_allclose(error, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max())
+
+    def test_fastest_rate(self):
+        """At 2/(λ_max + λ_min) both ends shrink by (κ − 1)/(κ + 1), and every other η is slower."""
+        low, high = 1.0, 9.0
+        best = 2 / (low + high)
+        rate = max(abs(1 - best * low), abs(1 - best * high))
+        assert rate == pytest.approx((9 - 1) / (9 + 1))
+        for eta in (0.99 * best, 1.01 * best):
+            assert max(abs(1 - eta * low), abs(1 - eta * high)) > rate
+
+    def test_loss(self):
+        step = next(quadratic_steps([[2.0]], [1.0], [3.0], 0.1))
+        assert step.loss == 9 - 3
+
+    def test_refuses(self):
+        with pytest.raises(ValueError, match=r"b and x0 have shapes \(1,\) and \(2,\); both need"):
+            quadratic_steps(np.eye(2), [1.0], [1.0, 2.0], 0.1)
+
+    @settings(max_examples=10)
+    @given(seeds, st.sampled_from(KINDS), st.booleans())
+    def test_each_block_diverges_above_its_own_limit(self, seed, kind, transposed):
+        loss, U, V, _ = make_problem(seed, kind, 0.1, shape=(6, 5))
+        if transposed:
+            loss, U, V = loss.T, V, U
+        predicted = critical_learning_rate(loss.block_hessian(V), random_state=seed)
+
+        def diverges(eta):
+            W, lengths = U, []
+            for _ in range(200):
+                step = eta * loss.gradients(W, V)[0]
+                W = W - step
+                lengths.append(np.linalg.norm(step))
+            return lengths[-1] > max(lengths[-2], 1e-9 * lengths[0])
+
+        assert bisect(diverges, predicted / 1.5, predicted * 1.5) == pytest.approx(
+            predicted, rel=0.01
+        )
+
+
+class TestJoint:
+    """What holds for both factors together, fully observed, without regularization."""
+
+    @given(seeds)
+    def test_theorem_every_global_minimum_has_curvature_of_at_least_2_sigma_1(self, seed):
+        rng = np.random.default_rng(seed)
+        m, n, k = rng.integers(1, 7, 3)
+        X = rng.standard_normal((m, n))
+        W, sigma, Zt = np.linalg.svd(X, full_matrices=False)
+        k = min(k, sigma.size)
+        half = np.sqrt(sigma[:k])
+        balanced = W[:, :k] * half, Zt[:k].T * half
+        G = rng.standard_normal((k, k)) + 2 * np.eye(k)  # any invertible change of basis
+        unbalanced = balanced[0] @ G, balanced[1] @ np.linalg.inv(G).T
+        loss = FactorizationLoss(X)
+        for factors in (balanced, unbalanced):
+            _assert_global_minimum(loss, factors, sigma[k:])
+        assert eigenvalues(loss.hessian(*balanced))[-1] == pytest.approx(2 * sigma[0])
+        assert eigenvalues(loss.hessian(*unbalanced))[-1] >= 2 * sigma[0] * (1 - 1e-9)
+
+    @settings(max_examples=10)
+    @given(seeds)
+    def test_converges_just_below_one_over_sigma_1_and_not_above(self, seed):
+        rng = np.random.default_rng(seed)
+        m, n, k = rng.integers(3, 9), rng.integers(3, 9), 2
+        X = rng.standard_normal((m, n))
+        loss = FactorizationLoss(X)
+        limit = joint_critical_learning_rate(X, random_state=0)
+        start = 0.1 * rng.standard_normal((m, k)), 0.1 * rng.standard_normal((n, k))
+        options = {"updates": "simultaneous", "max_iter": 20_000}
+        below = gradient_descent(loss, *start, 0.97 * limit, **options)
+        above = gradient_descent(loss, *start, 1.03 * limit, **options)
+        assert above.state != "converged"
+        assert classify_losses(above.losses) != "converging"
+        assert classify_losses(below.losses) == "converging"
+        sigma = np.linalg.svd(X, compute_uv=False)
+        # The slowest direction shrinks by 1 − η(σ₂ − σ₃) per step: equal values take for ever.
+        if sigma[1] - sigma[2] > 0.05 * sigma[0]:
+            assert below.converged
+            _assert_global_minimum(loss, (below.U, below.V), sigma[k:])
+            H = loss.hessian(below.U, below.V)
+            assert eigenvalues(H)[-1] >= 2 * sigma[0] * (1 - 1e-4)
+
+    def test_product_of_two_numbers(self):
+        """x = uv with σ₁ = 5: the critical rate is 0.2, and three things happen."""
+        loss = FactorizationLoss([[5.0]])
+        assert joint_critical_learning_rate([[5.0]], random_state=0) == pytest.approx(0.2)
+        outcomes = {}
+        for eta in (0.05, 0.19, 0.21, 0.25, 0.39, 0.45):
+            steps = descent_steps(loss, [[1.0]], [[0.5]], eta, updates="simultaneous")
+            losses = [step.loss for step in islice(steps, 4000)]
+            outcomes[eta] = classify_losses(losses)
+            if outcomes[eta] == "oscillating":
+                assert 0 < max(losses[-1000:]) <= 12.5  # ½x²: uv stays between 0 and 2x
+        assert list(outcomes.values()) == ["converging"] * 2 + ["oscillating"] * 3 + ["diverged"]
+
+    def test_curvature_of_an_unbalanced_minimum(self):
+        """Scaling u by 4 and v by ¼ makes λ_max = u² + v² grow from 10 to 80.3."""
+        loss, root = FactorizationLoss([[5.0]]), sqrt(5)
+        for scale, wanted in ((1, 10.0), (4, 80.3125)):
+            H = loss.hessian([[scale * root]], [[root / scale]])
+            assert eigenvalues(H)[-1] == pytest.approx(wanted)
+
+    @given(st.floats(0.01, 1.9), st.floats(0.05, 0.99))
+    def test_balanced_orbits_stay_bounded_below_2_over_sigma(self, eta_sigma, share):
+        """For u = v the step is u(1 + ησ − ηu²), which maps |u| ≤ √((2 + ησ)/η) into itself."""
+        sigma = 5.0
+        eta = eta_sigma / sigma
+        bound = sqrt((2 + eta_sigma) / eta)
+        start = [[share * bound]]
+        loss = FactorizationLoss([[sigma]])
+        for step in islice(descent_steps(loss, start, start, eta, updates="simultaneous"), 500):
+            assert abs(step.U.item()) <= bound * (1 + 1e-9)
+
+
+def _assert_global_minimum(loss, factors, discarded):
+    G, K = loss.gradients(*factors)
+    assert max(np.abs(G).max(), np.abs(K).max()) < 1e-3
+    assert loss(*factors) == pytest.approx((discarded**2).sum() / 2, rel=1e-4, abs=1e-8)
+
+
+class TestDescent:
+    def test_first_steps_by_hand(self):
+        loss = FactorizationLoss([[6.0]])
+        start = [[1.0]], [[2.0]]  # E = -4, gradients -8 and -4
+        simultaneous = list(islice(descent_steps(loss, *start, 0.1, updates="simultaneous"), 2))[1]
+        assert (simultaneous.U.item(), simultaneous.V.item()) == pytest.approx((1.8, 2.4))
+        alternating = list(islice(descent_steps(loss, *start, 0.1), 2))[1]
+        assert alternating.U.item() == pytest.approx(1.8)
+        assert alternating.V.item() == pytest.approx(2 - 0.1 * (1.8 * 2 - 6) * 1.8)
+        assert simultaneous.gradient_norm == pytest.approx(
+            np.hypot(*(g.item() for g in loss.gradients(simultaneous.U, simultaneous.V)))
+        )
+
+    @settings(max_examples=500)
+    @given(seeds, st.sampled_from(KINDS), st.sampled_from([0.0, 0.7]), st.floats(-3, 3))
+    def test_the_safe_step_never_increases_the_loss(self, seed, kind, regularization, log_scale):
+        loss, U, V, _ = make_problem(seed, kind, regularization)
+        scale = 10**log_scale
+        steps = islice(descent_steps(loss, scale * U, V / scale, random_state=seed), 12)
+        losses = np.array([step.loss for step in steps])
+        assert (np.diff(losses) <= 1e-12 * losses[0]).all()
+
+    @pytest.mark.parametrize("regularization", [0.0, 2.0])
+    def test_zero_factors_stay(self, regularization):
+        loss = FactorizationLoss([[1.0, 2.0]], regularization=regularization)
+        result = gradient_descent(loss, [[0.0]], [[0.0], [0.0]])
+        assert result.converged
+        assert result.n_iter == 0
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_result_when_converged(self, kind):
+        loss, U, V, _ = make_problem(3, kind, 0.5, shape=(6, 5))
+        result = gradient_descent(loss, U, V, max_iter=20_000, random_state=0)
+        assert result.converged
+        assert result.losses.size == result.n_iter + 1
+        assert result.losses[-1] == loss(result.U, result.V)
+        assert result.critical_learning_rate is None
+        assert result.message == f"converged after {result.n_iter} steps"
+
+    def test_result_when_the_steps_run_out(self):
+        loss, U, V, _ = make_problem(3, shape=(6, 5))
+        result = gradient_descent(loss, U, V, max_iter=3)
+        assert (result.state, result.n_iter) == ("not converged", 3)
+        assert result.message == "not converged after 3 steps"
+
+    @given(seeds, st.sampled_from(KINDS), st.sampled_from(["simultaneous", "alternating"]))
+    def test_divergence_is_reported_and_the_last_iterate_is_finite(self, seed, kind, updates):
+        loss, U, V, _ = make_problem(seed, kind, shape=(5, 4))
+        eta = 10 * joint_critical_learning_rate(loss.X, random_state=0)
+        if not isfinite(eta):
+            return
+        result = gradient_descent(loss, 10 * U, V, eta, updates=updates)
+        assert result.state == "diverged"
+        assert not np.isnan(result.losses).any()
+        assert result.losses.size == result.n_iter + 1
+        assert result.losses[-2] == loss(result.U, result.V)
+        assert has_exploded(result.losses[-1], result.losses[0])
+        assert result.critical_learning_rate < eta
+        assert f"diverged at step {result.n_iter}: η = {eta:.4g} is " in result.message
+
+    def test_divergence_below_the_joint_limit_names_the_steep_place(self):
+        """A large unbalanced start explodes at a rate that would suit the minima."""
+        loss = FactorizationLoss([[5.0]])
+        result = gradient_descent(loss, [[12.0]], [[0.1]], 0.1, updates="simultaneous")
+        assert result.state == "diverged"
+        assert "the critical 2/λ_max at step " in result.message
+        assert result.critical_learning_rate < 0.1 < 0.2
+
+    @pytest.mark.parametrize(
+        ("arguments", "options", "message"),
+        [
+            (([[1.0]], [[1.0]]), {"learning_rate": 0}, "learning_rate is 0.0; a positive"),
+            (([[1.0]], [[1.0]]), {"learning_rate": np.nan}, "learning_rate has 1 entry"),
+            (([[1.0]], [[1.0]]), {"updates": "both"}, "updates is 'both'; 'simultaneous' or"),
+            (([[1.0]], [[1.0]]), {"updates": "simultaneous"}, "have no safe step"),
+            (([[1.0, 2.0]], [[1.0]]), {}, r"shapes \(1, 2\) and \(1, 1\); \(1, k\) and \(1, k\)"),
+            (([[1e200]], [[1e200]]), {}, "the loss of the start overflows"),
+            (([[np.nan]], [[1.0]]), {}, "U0 has 1 entry that is NaN"),
+        ],
+    )
+    def test_refuses(self, arguments, options, message):
+        with pytest.raises(ValueError, match=message):
+            descent_steps(FactorizationLoss([[1.0]]), *arguments, **options)
+
+    def test_refuses_limits(self):
+        with pytest.raises(ValueError, match="tol is -1"):
+            gradient_descent(FactorizationLoss([[1.0]]), [[1.0]], [[1.0]], tol=-1)
+        with pytest.raises(ValueError, match="max_iter is -1; a whole number from 0"):
+            gradient_descent(FactorizationLoss([[1.0]]), [[1.0]], [[1.0]], max_iter=-1)
+
+
+class TestClassification:
+    def test_of_known_sequences(self):
+        n = np.arange(200)
+        assert classify_losses(0.97**n) == "converging"
+        assert classify_losses(0.97**n * (1 + 0.5 * (-1.0) ** n)) == "converging"  # damped
+        assert classify_losses(np.r_[[5.0, 9.0, 3.0], np.full(100, 2.0)]) == "converging"
+        assert classify_losses(3 + np.cos(n)) == "oscillating"
+        assert classify_losses(1.01**n) == "diverged"
+        assert classify_losses(np.r_[np.ones(9), 2 * EXPLOSION]) == "diverged"
+        for bad in (np.nan, np.inf):
+            assert classify_losses([1.0] * 8 + [bad]) == "diverged"
+
+    def test_rounding_is_no_oscillation(self):
+        assert classify_losses([1.0, *[1e-30, 2e-30] * 20]) == "converging"
+
+    def test_refuses_short_runs(self):
+        with pytest.raises(ValueError, match="at least 8 losses"):
+            classify_losses([1.0, 2.0])
+
+
+@pytest.fixture(scope="module")
+def published():
+    X = make_traffic(random_state=0).speeds
+    rng = np.random.default_rng(0)
+    return FactorizationLoss(X), rng.random((323, 60)), rng.random((17568, 60))
+
+
+class TestPublishedRun:
+    """A published notebook: 323×17568 speeds, rank 60, factors from U(0, 1), η = 0.01."""
+
+    def test_reproduced_and_predicted(self, published):
+        loss, U, V = published
+        eta = 0.01
+        curvature = largest_curvature(loss.block_hessian(V), random_state=0)
+        n, k = V.shape
+        assert curvature == pytest.approx(n * (k / 4 + 1 / 12), rel=0.01)
+        first = list(islice(descent_steps(loss, U, V, eta), 4))
+        norms = [sqrt(2 * step.loss) for step in first]
+        assert 1e17 < norms[1] < 1e19
+        assert 1e92 < norms[2] < 1e96
+        assert not isfinite(norms[3])
+
+        half = U - eta * loss.gradients(U, V)[0]
+        other = largest_curvature(loss.T.block_hessian(half), random_state=0)
+        predicted = (eta * curvature - 1) * (eta * other - 1) * norms[0]
+        assert 1 / 2 < predicted / norms[1] < 2
+
+    def test_reported(self, published):
+        loss, U, V = published
+        result = gradient_descent(loss, U, V, 0.01)
+        assert (result.state, result.n_iter) == ("diverged", 1)
+        assert result.critical_learning_rate == pytest.approx(7.55e-6, rel=0.01)
+        assert "of U's half step 1 = " in result.message
+        np.testing.assert_array_equal(result.U, U)
