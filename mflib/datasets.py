@@ -4,22 +4,39 @@
     make_*     generates data with a known ground truth, from a seed
     fetch_*    downloads once and keeps a copy
 
-So far there is no `fetch_*`. What ships is described in data/README.md, file by file: its source,
-how it was made, its licence and its checksum.
+What ships is described in data/README.md, file by file: its source, how it was made, its licence
+and its checksum. A download has a pinned address and checksum; it is kept in the folder that the
+environment variable MFLIB_DATA names, or else in the user's cache. Where there is neither a copy
+nor a network, one sentence says so, in a ConnectionError.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+from scipy.io import loadmat
+from scipy.linalg import block_diag
+from scipy.signal import lfilter
+from scipy.special import ndtr
+from scipy.stats import ortho_group
 from sklearn.datasets import load_sample_image
 from sklearn.utils import Bunch, check_random_state
 
+from mflib._download import RemoteFile, download, read_archive
+from mflib._validation import check_count, check_number
+
 __all__ = [
+    "fetch_hangzhou_metro",
+    "fetch_movielens_100k",
     "load_documentation_counts",
+    "load_fertility",
     "load_import_graph",
     "load_photograph",
+    "make_film_club",
+    "make_metro",
     "make_swimmer",
+    "make_traffic",
     "make_tune",
 ]
 
@@ -57,6 +74,47 @@ def load_documentation_counts() -> Bunch:
     )
     return Bunch(
         counts=counts, names=names.tolist(), words=words.tolist(), DESCR=_description(path.name)
+    )
+
+
+def load_fertility() -> Bunch:
+    """Load the children per woman by country and year, with the gaps of the record (lessons 5, 6).
+
+    The total fertility rate: how many children a woman would have if at each age she had as many as
+    the women of that age have in this year.
+
+    Returns
+    -------
+    Bunch
+        rates : (m, n) array
+            Children per woman; NaN where there is no number.
+        countries : list of m str
+            Countries and territories, in alphabetical order, as they were named in 2013.
+        codes : list of m str
+            Their codes, three letters each.
+        years : (n,) array of int
+            1960 to 2011.
+        DESCR : str
+            Where the data come from, what was left out, and the licence.
+
+    Examples
+    --------
+    >>> fertility = load_fertility()
+    >>> fertility.rates.shape
+    (206, 52)
+    >>> korea = fertility.rates[fertility.codes.index("KOR")]
+    >>> print(korea[0], "in", fertility.years[0], "and", korea[-1], "in", fertility.years[-1])
+    6.155 in 1960 and 1.244 in 2011
+    """
+    path = data_path("fertility.csv")
+    table = np.loadtxt(path, dtype=str, delimiter=",", quotechar='"', encoding="utf-8")
+    cells = table[1:, 2:]
+    return Bunch(
+        rates=np.where(cells == "", "nan", cells).astype(float),
+        countries=table[1:, 0].tolist(),
+        codes=table[1:, 1].tolist(),
+        years=table[0, 2:].astype(int),
+        DESCR=_description(path.name),
     )
 
 
@@ -117,6 +175,274 @@ def load_photograph(name: str = "temple") -> np.ndarray:
         raise ValueError(f"name is {name!r}; there are {', '.join(files)}")
     grey = load_sample_image(files[name])[:426].mean(axis=2) / 255
     return grey.reshape(213, 2, 320, 2).mean(axis=(1, 3))
+
+
+def make_film_club(
+    n_people: int = 300,
+    n_films: int = 120,
+    n_ratings: int = 6000,
+    *,
+    liking: float = 0.7,
+    random_state=None,
+) -> Bunch:
+    """Generate the ratings of a film club whose tastes are known (lesson 5).
+
+    Nothing here is real. Person i thinks of film j
+
+        sᵢⱼ = μ + bᵢ + cⱼ + uᵢ · vⱼ
+
+    with a bias bᵢ of the person and cⱼ of the film, the person's taste uᵢ for each genre, and the
+    film's share vⱼ in each genre, 0 for all but one or two. A rating is sᵢⱼ plus normal noise of
+    standard deviation ½, rounded to a whole number and kept between 1 and 5.
+
+    Ratings are not missing at random. A few films are famous and most are not (a long tail: the
+    p-th most famous film has weight p^-0.8), a few people rate a lot, and people see what they
+    will like: the weight of a pair grows by exp(liking · (cⱼ + uᵢ · vⱼ)). Pairs are drawn by their
+    weight, each at most once. Somebody may have rated nothing.
+
+    Parameters
+    ----------
+    n_people, n_films, n_ratings : int
+        943, 1682 and 100,000 are the sizes of MovieLens 100K.
+    liking : float
+        How much people choose what they will like. With 0 the ratings that are missing say nothing
+        about taste. It changes neither people nor films nor `truth`.
+    random_state : int, RandomState or None
+        Where everything random comes from.
+
+    Returns
+    -------
+    Bunch
+        pairs : (n_ratings, 2) array of int
+            Person and film of each rating, in random order. No pair occurs twice.
+        ratings : (n_ratings,) array
+            Each 1, 2, 3, 4 or 5.
+        titles : list of n_films str
+            Invented, each once.
+        genres : (n_films, 4) array of bool
+            Which film belongs to which genre.
+        genre_names : list of 4 str
+        truth : (n_people, n_films) array
+            The expected rating of every pair: the mean over the noise, after rounding.
+        mean, row_biases, column_biases, U, V : float and arrays
+            μ, b (n_people,), c (n_films,), the tastes (n_people, 4) and the shares (n_films, 4).
+
+    Raises
+    ------
+    ValueError
+        If there are more ratings than pairs, or a size is not a positive whole number.
+
+    Examples
+    --------
+    >>> club = make_film_club(random_state=0)
+    >>> club.pairs.shape, club.truth.shape
+    ((6000, 2), (300, 120))
+    >>> print(club.ratings.mean().round(1), club.truth.mean().round(1))  # we see what we like
+    3.8 3.2
+    """
+    check_count(n_people, LARGEST_SIZE, "n_people")
+    check_count(n_films, LARGEST_SIZE, "n_films")
+    check_count(n_ratings, n_people * n_films, "n_ratings")
+    liking = check_number(liking, "liking")
+    rng = check_random_state(random_state)
+    titles, genres = _film_titles_and_genres(n_films, rng)
+    mean, noise = 3.2, 0.5
+    row_biases = 0.4 * rng.standard_normal(n_people)
+    column_biases = 0.4 * rng.standard_normal(n_films)
+    U = 0.9 * rng.standard_normal((n_people, len(FILM_TITLES)))
+    V = genres * rng.uniform(0.6, 1.4, genres.shape)
+    attraction = column_biases + U @ V.T
+    pairs = _watched(liking * attraction, n_ratings, rng)
+    scores = mean + row_biases[:, np.newaxis] + attraction
+    opinions = scores[pairs[:, 0], pairs[:, 1]] + noise * rng.standard_normal(n_ratings)
+    return Bunch(
+        pairs=pairs,
+        ratings=np.clip(np.rint(opinions), 1, 5),
+        titles=titles,
+        genres=genres,
+        genre_names=list(FILM_TITLES),
+        # A rating is 1 plus how many of 1 to 4 it exceeds, and it exceeds g if s + noise > g + 1/2.
+        truth=1 + sum(ndtr((scores - grade - 0.5) / noise) for grade in (1, 2, 3, 4)),
+        mean=mean,
+        row_biases=row_biases,
+        column_biases=column_biases,
+        U=U,
+        V=V,
+    )
+
+
+LARGEST_SIZE = 10**6
+FILM_TITLES = {
+    "comedy": ["Two {}s and a Teapot", "My Cousin's {}", "Carry That {} Upstairs", "Goose and {}"],
+    "crime": ["Who Framed the {}?", "Murder by {}", "The {} Left No Trace", "Alibi for a {}"],
+    "romance": ["Love and the {}", "Letters to My {}", "A Waltz for the {}", "The {} in April"],
+    "science fiction": ["{}s from Orbit", "Planet of the {}", "The {} Awakes", "{} 3000"],
+}
+FILM_HEROES = [
+    *["Eigenvector", "Residual", "Gradient", "Singular Value", "Null Space", "Diagonal", "Pivot"],
+    *["Outer Product", "Saddle Point", "Lagrangian", "Left Inverse", "Rounding Error", "Kernel"],
+    *["Permutation", "Projection", "Subspace", "Rotation", "Norm", "Lemma", "Determinant"],
+]
+
+
+def _film_titles_and_genres(n_films, rng):
+    """Return a title for each film and the table (n_films, 4) of its one or two genres."""
+    genres = np.zeros((n_films, len(FILM_TITLES)), dtype=bool)
+    main, second = rng.randint(len(FILM_TITLES), size=(2, n_films))
+    genres[np.arange(n_films), main] = True
+    genres[np.arange(n_films), np.where(rng.uniform(size=n_films) < 0.4, second, main)] = True
+    titles = np.empty(n_films, dtype=object)
+    for number, patterns in enumerate(FILM_TITLES.values()):
+        known = rng.permutation([text.format(hero) for text in patterns for hero in FILM_HEROES])
+        films = np.flatnonzero(main == number)
+        for count, film in enumerate(films):  # when the titles run out come the sequels
+            part, which = divmod(count, known.size)
+            titles[film] = f"{known[which]} {part + 1}" if part else str(known[which])
+    return titles.tolist(), genres
+
+
+def _watched(log_weights, n_ratings, rng):
+    """Return the pairs (n_ratings, 2) that got a rating, in random order.
+
+    Taking the largest of log weight + Gumbel noise is drawing by weight without putting back
+    (Yellott, "The relationship between Luce's choice axiom, ...", 1977).
+    """
+    n_people, n_films = log_weights.shape
+    activity = 0.7 * rng.standard_normal((n_people, 1))
+    fame = -0.8 * np.log(rng.permutation(n_films) + 1)
+    keys = log_weights + activity + fame + rng.gumbel(size=log_weights.shape)
+    drawn = np.argpartition(keys, -n_ratings, axis=None)[-n_ratings:]
+    return np.column_stack(np.divmod(rng.permutation(drawn), n_films))
+
+
+def make_metro(
+    n_steps: int = 70,
+    n_stations: int = 20,
+    n_intervals: int = 36,
+    *,
+    season: bool = True,
+    innovation: float = 0.05,
+    noise: float = 1.0,
+    random_state=None,
+) -> Bunch:
+    """Generate a table of metro passengers for every day, from a known transition (lesson 6).
+
+    Nothing here is real. With the weekday d(t) = t mod 7, Monday first,
+
+        Xₜ = Wₜ H + noise,   Wₜ = P_d(t) + Zₜ,   Zₜ₊₁ = Zₜ T + innovations
+
+    Three parts of the day are the rows of H: the morning rush, the hours between, the evening rush.
+    A state Wₜ holds the passengers of each station at the height of each of them; P is what is
+    usual on the weekday. The eigenvalues of T are 0.9 and 0.8 exp(±2πi/5): a deviation Zₜ fades
+    (half-life 6.6 days), and it swings with a period of 5 days while it fades faster (half-life 3.1
+    days). T is a rotation of that block form and so a normal matrix.
+
+    With `season=False`, P is 0 and the tables are deviations, of either sign. If `innovation` and
+    `noise` are 0 as well, Xₜ = Z₀ Tᵗ H exactly.
+
+    Parameters
+    ----------
+    n_steps, n_stations, n_intervals : int
+        How many days, and the shape of a table, each at least 3. The intervals divide the time from
+        6:00 to 24:00.
+    season : bool
+        Whether weekdays differ: whether there is a P.
+    innovation : float
+        Standard deviation of the daily innovations, as a share of the size of the station. They
+        keep all states moving for ever, so that T can be estimated the better the longer one looks.
+    noise : float
+        With 1 an entry y of Wₜ H gets normal noise of variance |y|, as if passengers came
+        independently of each other; other values multiply its standard deviation.
+    random_state : int, RandomState or None
+        Where everything random comes from.
+
+    Returns
+    -------
+    Bunch
+        counts : (n_steps, n_stations, n_intervals) array
+            The tables Xₜ. They are not rounded.
+        expected : array of the same shape
+            Wₜ H, the tables without the noise.
+        weekdays : (n_steps,) array of int
+            0 for Monday, ..., 6 for Sunday.
+        hours : (n_intervals,) array
+            The middle of each interval, in hours after midnight.
+        W : (n_steps, n_stations, 3) array
+            The states.
+        H : (3, n_intervals) array
+            The parts of the day, not negative, at most 1.
+        T : (3, 3) array
+            The transition.
+        weekday_profile : (7, n_stations, 3) array
+            P. The deviations are `W - weekday_profile[weekdays]`.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a whole number of at least 3, or `innovation` or `noise` is negative.
+
+    Examples
+    --------
+    >>> metro = make_metro(random_state=0)
+    >>> metro.counts.shape
+    (70, 20, 36)
+    >>> deviations = metro.W - metro.weekday_profile[metro.weekdays]
+    >>> innovations = deviations[1:] - deviations[:-1] @ metro.T
+    >>> print(innovations.std() < deviations.std() / 2)
+    True
+    """
+    sizes = {"n_steps": n_steps, "n_stations": n_stations, "n_intervals": n_intervals}
+    for name, size in sizes.items():
+        check_count(size, LARGEST_SIZE, name, smallest=3)
+    for name, share in {"innovation": innovation, "noise": noise}.items():
+        if check_number(share, name) < 0:
+            raise ValueError(f"{name} is {share}; a number that is not negative is needed")
+    rng = check_random_state(random_state)
+    hours = 6 + 18 * (np.arange(n_intervals) + 0.5) / n_intervals
+    H = np.exp(-0.5 * ((hours - [[8], [13], [18]]) / [[1.2], [3.5], [2.2]]) ** 2)
+    station_sizes = 100 * np.exp(0.6 * rng.standard_normal((n_stations, 1)))
+    profile = season * station_sizes * _weekday_profile(n_stations, rng)
+    T = _metro_transition(rng)
+    weekdays = np.arange(n_steps) % 7
+    W = profile[weekdays] + station_sizes * _deviations(n_steps, n_stations, T, innovation, rng)
+    expected = W @ H
+    spread = noise * np.sqrt(np.abs(expected))
+    return Bunch(
+        counts=expected + spread * rng.standard_normal(expected.shape),
+        expected=expected,
+        weekdays=weekdays,
+        hours=hours,
+        W=W,
+        H=H,
+        T=T,
+        weekday_profile=profile,
+    )
+
+
+def _weekday_profile(n_stations, rng):
+    """Return the usual states (7, n_stations, 3) of stations of size 1."""
+    working_day, saturday, sunday = [1.2, 0.6, 1.0], [0.6, 0.9, 0.8], [0.5, 0.8, 0.6]
+    rhythm = np.array([working_day] * 5 + [saturday, sunday])
+    rhythm[4] += [0, 0.1, 0.2]  # people leave work early on Friday, and go out
+    homes_and_offices = rng.uniform(0.6, 1.4, (n_stations, 3))
+    return rhythm[:, np.newaxis] * homes_and_offices
+
+
+def _metro_transition(rng):
+    """Return T (3, 3) with the eigenvalues 0.9 and 0.8 exp(±2πi/5), in a random rotation."""
+    angle = 2 * np.pi / 5
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    Q = ortho_group.rvs(3, random_state=rng)
+    return Q.T @ block_diag(0.9, 0.8 * turn) @ Q
+
+
+def _deviations(n_steps, n_stations, T, innovation, rng):
+    """Return Z (n_steps, n_stations, 3) for stations of size 1."""
+    Z = np.empty((n_steps, n_stations, 3))
+    Z[0] = 0.1 * rng.standard_normal((n_stations, 3))
+    for t in range(1, n_steps):
+        Z[t] = Z[t - 1] @ T + innovation * rng.standard_normal((n_stations, 3))
+    return Z
 
 
 def make_swimmer(*, torso: bool = True) -> Bunch:
@@ -184,6 +510,61 @@ def make_swimmer(*, torso: bool = True) -> Bunch:
     return Bunch(
         images=weights @ parts, parts=parts, weights=weights, names=names, shape=(size, size)
     )
+
+
+def make_traffic(
+    n_sensors: int = 323, n_days: int = 61, interval: int = 5, *, random_state=None
+) -> Bunch:
+    """Generate the speeds of cars past the sensors of a road network (lesson 4).
+
+    Synthetic. Each sensor has its speed of free flow and its own share in the two rush hours, which
+    differ from day to day and nearly vanish at weekends; slow disturbances that neighbours share
+    and noise come on top. Speeds are about 55 ± 8 miles per hour.
+
+    Parameters
+    ----------
+    n_sensors : int
+    n_days : int
+        The first day is a Monday.
+    interval : int
+        Minutes between measurements; a divisor of 1440.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    Bunch
+        speeds : (n_sensors, n_days · 1440 / interval) array
+            Miles per hour.
+        times : (n_days · 1440 / interval,) array
+            Hours since the first midnight.
+
+    Examples
+    --------
+    >>> make_traffic(20, 2, 60, random_state=0).speeds.shape
+    (20, 48)
+    """
+    for name, value in (("n_sensors", n_sensors), ("n_days", n_days)):
+        check_count(value, 10**6, name)
+    if interval not in range(1, 1441) or 1440 % interval:
+        raise ValueError(f"interval is {interval!r}; a divisor of 1440 minutes is needed")
+    rng = check_random_state(random_state)
+    times = np.arange(n_days * 1440 // interval) * interval / 60
+    day, hour = np.divmod(times, 24)
+    day = day.astype(int)
+    intensity = rng.uniform(0.7, 1.2, (2, n_days)) * np.where(np.arange(n_days) % 7 < 5, 1, 0.15)
+    rush = np.exp(-(((hour - np.array([[7.75], [17.25]])) / np.array([[1.2], [1.6]])) ** 2))
+    depth = 36 * rng.beta(1.2, 1.6, (n_sensors, 2))
+    free_flow = rng.normal(57.5, 4, (n_sensors, 1))
+    # Disturbances: a smooth walk in time for each of some places, felt by the sensors around it.
+    n_places = max(1, n_sensors // 8)
+    distance = np.arange(n_sensors)[:, None] - np.linspace(0, n_sensors - 1, n_places)
+    nearby = np.exp(-((distance / 6) ** 2))
+    memory = np.exp(-interval / 60)  # an hour
+    shocks = rng.normal(0, 3 * np.sqrt(1 - memory**2), (n_places, times.size))
+    disturbances = lfilter([1.0], [1.0, -memory], shocks)
+    speeds = free_flow - depth @ (rush * intensity[:, day]) + nearby @ disturbances
+    speeds += rng.normal(0, 4, speeds.shape)
+    return Bunch(speeds=np.maximum(speeds, 3), times=times)
 
 
 def make_tune(*, random_state=None) -> Bunch:
@@ -270,6 +651,156 @@ def _note(frequency, duration, rate, rng):
     swell_and_end = np.clip(np.minimum(time / 0.03, (duration - time) / 0.05), 0, 1)
     envelope = np.sin(np.pi / 2 * swell_and_end) ** 2 * np.exp(-2.5 * time)
     return envelope * (harmonics**-1.2 * waves).sum(axis=0)
+
+
+def fetch_movielens_100k() -> Bunch:
+    """Download MovieLens 100K, once: 100,000 ratings of films from 1997 and 1998 (lesson 5).
+
+    Its terms of use forbid to pass the data on and to earn money with them; they are in `DESCR`.
+
+    Returns
+    -------
+    Bunch
+        pairs : (100000, 2) array of int
+            Person and film of each rating, counted from 0, in the random order of the file u.data.
+        ratings : (100000,) array
+            1, 2, 3, 4 or 5.
+        folds : list of 5 pairs of arrays of int
+            The official folds u1 to u5: which ratings are for training, and which for testing.
+        titles : list of 1682 str
+        genres : (1682, 19) array of bool
+            Which film belongs to which genre.
+        genre_names : list of 19 str
+        DESCR : str
+            The README of the archive.
+
+    Raises
+    ------
+    ConnectionError
+        If it was not downloaded before and there is no network.
+    OSError
+        If what arrives is not the expected file.
+
+    References
+    ----------
+    F. M. Harper and J. A. Konstan, The MovieLens datasets: history and context, ACM Transactions on
+    Interactive Intelligent Systems 5(4), 2015, article 19. https://doi.org/10.1145/2827872
+
+    Examples
+    --------
+    >>> movielens = fetch_movielens_100k()  # doctest: +SKIP
+    >>> train, test = movielens.folds[0]  # doctest: +SKIP
+    >>> movielens.pairs[train].shape  # doctest: +SKIP
+    (80000, 2)
+    """
+    splits = [f"u{fold}.{part}" for fold in range(1, 6) for part in ("base", "test")]
+    names = [f"ml-100k/{name}" for name in ["README", "u.data", "u.item", "u.genre", *splits]]
+    readme, table, films, genres, *tables = read_archive(download(MOVIELENS), names)
+    pairs, ratings = _movielens_ratings(table)
+    rows = np.empty(pairs.max(axis=0) + 1, dtype=int)  # of the table, by person and film
+    rows[tuple(pairs.T)] = np.arange(len(pairs))
+    parts = [np.sort(rows[tuple(_movielens_ratings(table)[0].T)]) for table in tables]
+    genre_names = [name for name, _ in _movielens_fields(genres)]
+    fields = _movielens_fields(films)
+    return Bunch(
+        pairs=pairs,
+        ratings=ratings,
+        folds=list(zip(parts[::2], parts[1::2], strict=True)),
+        titles=[title for _, title, *_ in fields],
+        genres=np.array([field[-len(genre_names) :] for field in fields]) == "1",
+        genre_names=genre_names,
+        DESCR=readme.decode("latin-1"),
+    )
+
+
+MOVIELENS = RemoteFile(
+    title="MovieLens 100K",
+    name="ml-100k.zip",
+    url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+    sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+)
+
+
+def _movielens_ratings(table):
+    """Return pairs (n, 2), counted from 0, and ratings (n,) of lines `person film rating time`."""
+    columns = np.loadtxt(BytesIO(table), dtype=int, usecols=(0, 1, 2), ndmin=2)
+    return columns[:, :2] - 1, columns[:, 2].astype(float)
+
+
+def _movielens_fields(table):
+    """Return the fields of every line; they are separated by bars."""
+    return [line.split("|") for line in table.decode("latin-1").strip().split("\n")]
+
+
+def fetch_hangzhou_metro() -> Bunch:
+    """Download the passengers of the metro in Hangzhou, once: 25 days in January 2019 (lesson 6).
+
+    Published: 80 stations, without names; the 25 days from 1 to 25 January 2019; the time from 6:00
+    to 24:00, outside of which the metro does not run. Inferred: that the days stand in order. The
+    data agree, since the mornings with the smallest share of a day's passengers are those of New
+    Year and of the three weekends.
+
+    Returns
+    -------
+    Bunch
+        counts : (25, 80, 108) array
+            Passengers who entered, by day, station and interval of ten minutes. No gap is marked as
+            such: where nobody was counted stands 0.
+        weekdays : (25,) array of int
+            0 for Monday, ..., 6 for Sunday; the first day is a Tuesday (1).
+        dates : (25,) array of datetime64
+            1 to 25 January 2019.
+        hours : (108,) array
+            The middle of each interval, in hours after midnight, from 6:00 to 24:00.
+        DESCR : str
+            Where the data come from, and what is known of their licence.
+
+    Raises
+    ------
+    ConnectionError
+        If it was not downloaded before and there is no network.
+    OSError
+        If what arrives is not the expected file.
+
+    References
+    ----------
+    Hangzhou metro passenger flow data set, https://doi.org/10.5281/zenodo.3145404, made from the
+    records of a contest (https://tianchi.aliyun.com/competition/entrance/231708/information), as
+    kept in the repository https://github.com/xinychen/transdim.
+
+    Examples
+    --------
+    >>> metro = fetch_hangzhou_metro()  # doctest: +SKIP
+    >>> metro.counts.shape  # doctest: +SKIP
+    (25, 80, 108)
+    """
+    tensor = loadmat(download(HANGZHOU))["tensor"]
+    dates = np.arange("2019-01-01", "2019-01-26", dtype="datetime64[D]")
+    return Bunch(
+        counts=np.ascontiguousarray(tensor.swapaxes(0, 1), dtype=float),
+        weekdays=(np.arange(dates.size) + 1) % 7,
+        dates=dates,
+        hours=6 + (np.arange(108) + 0.5) / 6,
+        DESCR=HANGZHOU_DESCRIPTION,
+    )
+
+
+HANGZHOU = RemoteFile(
+    title="The Hangzhou metro data",
+    name="hangzhou_tensor.mat",
+    url="https://raw.githubusercontent.com/xinychen/transdim/99a31275f12504f59b0c3d3debd50fea92b2e973/datasets/Hangzhou-data-set/tensor.mat",
+    sha256="55891c7e102a8352f3c8022f79bc588ae77a68625a565d79ed8aaadbf8e9202d",
+)
+HANGZHOU_DESCRIPTION = """Passengers who entered the metro of Hangzhou, China.
+
+80 stations, 25 days (1 to 25 January 2019), 108 intervals of ten minutes from 6:00 to 24:00.
+
+- Source: Hangzhou metro passenger flow data set, https://doi.org/10.5281/zenodo.3145404, from the
+  records of https://tianchi.aliyun.com/competition/entrance/231708/information
+- Downloaded from: https://github.com/xinychen/transdim (datasets/Hangzhou-data-set/tensor.mat)
+- Licence: the file names none. The repository is under the MIT licence, others cite the data set as
+  under CC BY 4.0, and we have not seen the terms of the contest. None of it ships with the course.
+"""
 
 
 def data_path(name: str) -> Path:

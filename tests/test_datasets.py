@@ -1,19 +1,33 @@
+import csv
 import gzip
 import hashlib
+import io
 import re
 import shutil
+import socket
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.io import savemat
+from sklearn.model_selection import PredefinedSplit
 
 from mflib import datasets
+from mflib._download import cache_folder
 from mflib.datasets import (
     data_path,
+    fetch_hangzhou_metro,
+    fetch_movielens_100k,
     load_documentation_counts,
+    load_fertility,
     load_import_graph,
+    make_film_club,
+    make_metro,
     make_swimmer,
     make_tune,
 )
@@ -276,3 +290,430 @@ def test_the_tune_of_a_seed_is_always_the_same():
     assert not np.allclose(first.sound, other.sound)
     again.score.clear()
     assert make_tune(random_state=0).score == first.score
+
+
+@pytest.fixture(scope="module")
+def fertility():
+    return load_fertility()
+
+
+def test_the_rates_hold_the_cells_of_the_file(fertility):
+    with (DATA / "fertility.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["country", "code", *map(str, fertility.years)]
+    assert [row[:2] for row in rows] == [
+        list(names) for names in zip(fertility.countries, fertility.codes, strict=True)
+    ]
+    cells = [["" if np.isnan(rate) else f"{rate:g}" for rate in row] for row in fertility.rates]
+    assert cells == [row[2:] for row in rows]
+
+
+def test_the_rates_have_gaps_but_no_empty_country_or_year(fertility):
+    known = ~np.isnan(fertility.rates)
+    assert known.any(axis=1).all()
+    assert known.any(axis=0).all()
+    assert 0.5 < fertility.rates[known].min() < fertility.rates[known].max() < 10
+    text = " ".join(fertility.DESCR.split())
+    assert f"{len(fertility.countries)} countries and territories" in text
+    assert f"{(~known).sum()} gaps" in text
+    complete = known.all(axis=1).sum()
+    assert f"in {len(known) - complete} countries; {complete} are complete" in text
+
+
+def test_the_countries_are_no_groups_and_stand_in_alphabetical_order(fertility):
+    assert fertility.countries == sorted(set(fertility.countries))
+    assert len(set(fertility.codes)) == len(fertility.codes)
+    assert {"CAA", "LCN", "OED", "OSS", "PSS", "WLD"}.isdisjoint(fertility.codes)
+    assert fertility.countries[fertility.codes.index("KOR")] == "Korea, Rep."
+
+
+@pytest.fixture(scope="module")
+def club():
+    return make_film_club(random_state=0)
+
+
+def test_nobody_rates_a_film_twice(club):
+    assert club.pairs.shape == (6000, 2)
+    assert np.unique(club.pairs, axis=0).shape == (6000, 2)
+    assert np.all((club.pairs >= 0) & (club.pairs < club.truth.shape))
+    assert set(club.ratings) == {1, 2, 3, 4, 5}
+
+
+def test_the_ratings_stand_in_random_order():
+    pairs = make_film_club(100, 50, 5000, random_state=0).pairs
+    order = np.corrcoef(np.arange(5000), pairs.T)[0, 1:]
+    assert np.abs(order).max() < 4 / np.sqrt(5000)
+
+
+def test_the_film_club_can_rate_everything():
+    club = make_film_club(5, 4, 20, random_state=0)
+    assert sorted(map(tuple, club.pairs)) == [(i, j) for i in range(5) for j in range(4)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_truth_is_what_a_rating_is_on_average(seed):
+    club = make_film_club(400, 300, 400 * 300, random_state=seed)  # nothing is missing
+    ratings = np.zeros(club.truth.shape)
+    ratings[tuple(club.pairs.T)] = club.ratings
+    errors = ratings - club.truth
+    for low in np.arange(1, 5, 0.5):
+        chosen = errors[(club.truth >= low) & (club.truth < low + 0.5)]
+        assert abs(chosen.mean()) < 5 * chosen.std() / np.sqrt(chosen.size)
+
+
+def test_the_truth_follows_from_biases_tastes_and_genres(club):
+    score = club.mean + club.row_biases[:, np.newaxis] + club.column_biases + club.U @ club.V.T
+    order = np.argsort(score, axis=None)
+    assert np.all(np.diff(club.truth.ravel()[order]) >= 0)
+    assert club.truth.min() >= 1
+    assert club.truth.max() <= 5
+    middle = np.abs(score - 3) < 1  # far from both ends rounding changes little
+    np.testing.assert_allclose(club.truth[middle], score[middle], atol=0.05)
+
+
+def test_a_film_belongs_to_its_one_or_two_genres(club):
+    np.testing.assert_array_equal(club.V > 0, club.genres)
+    assert set(club.genres.sum(axis=1)) == {1, 2}
+    assert club.genres.shape == (len(club.titles), len(club.genre_names))
+
+
+@pytest.mark.parametrize("n_films", [1, 120, 1682])
+def test_every_film_has_a_title_of_its_own(n_films):
+    titles = make_film_club(20, n_films, 20, random_state=1).titles
+    assert all(type(title) is str for title in titles)
+    assert len(set(titles)) == n_films
+
+
+def test_ratings_are_missing_not_at_random_unless_told_so():
+    for seed in range(3):
+        seen = [make_film_club(liking=liking, random_state=seed) for liking in (0, 0.7, 1.4)]
+        truth = seen[0].truth
+        np.testing.assert_array_equal(truth, seen[2].truth)
+        means = [club.ratings.mean() for club in seen]
+        assert abs(means[0] - truth.mean()) < 0.15
+        assert means[0] + 0.3 < means[1] < means[2] - 0.1
+
+
+def test_a_few_films_get_most_ratings():
+    counts = np.sort(np.bincount(make_film_club(random_state=2).pairs[:, 1], minlength=120))[::-1]
+    assert counts[:12].sum() > 0.25 * counts.sum()
+    assert counts[0] > 5 * np.median(counts)
+
+
+@pytest.mark.parametrize("make", [make_film_club, make_metro])
+def test_what_is_made_depends_on_the_seed_alone(make):
+    first, again, other = (make(random_state=seed) for seed in (0, 0, 1))
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    key = "ratings" if make is make_film_club else "counts"
+    assert not np.array_equal(first[key], other[key])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((3, 4, 13), "^n_ratings is 13; a whole number from 1 to 12 is needed$"),
+        ((0, 4, 1), "^n_people is 0; "),
+        ((3, 2.5, 1), "^n_films is 2.5; "),
+    ],
+)
+def test_the_film_club_refuses_sizes_in_one_sentence(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        make_film_club(*sizes)
+
+
+def test_exact_tables_follow_the_formula():
+    metro = make_metro(12, 5, 9, season=False, innovation=0, noise=0, random_state=0)
+    power = np.eye(3)
+    for table, state in zip(metro.counts, metro.W, strict=True):
+        np.testing.assert_allclose(state, metro.W[0] @ power, atol=1e-12)
+        np.testing.assert_allclose(table, metro.W[0] @ power @ metro.H, atol=1e-11)
+        power = power @ metro.T
+    assert np.linalg.matrix_rank(metro.W[0]) == np.linalg.matrix_rank(metro.H) == 3
+    assert not metro.weekday_profile.any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_transition_has_a_real_mode_and_a_pair_that_swings_in_five_days(seed):
+    T = make_metro(random_state=seed).T
+    pair = 0.8 * np.exp(2j * np.pi / 5 * np.array([-1, 1]))
+    values = np.linalg.eigvals(T)
+    np.testing.assert_allclose(np.sort_complex(values), np.sort_complex([0.9, *pair]), atol=1e-12)
+    np.testing.assert_allclose(T @ T.T, T.T @ T, atol=1e-12)
+
+
+def deviations(metro):
+    return metro.W - metro.weekday_profile[metro.weekdays]
+
+
+def test_the_innovations_are_a_share_of_the_station_and_know_nothing_of_the_state():
+    quiet, busy = (make_metro(2000, 4, 3, innovation=share, random_state=3) for share in (0, 0.05))
+    np.testing.assert_array_equal(quiet.W[0], busy.W[0])
+    Z = deviations(busy)
+    innovations = Z[1:] - Z[:-1] @ busy.T
+    scale = innovations.std(axis=0) / 0.05
+    np.testing.assert_allclose(scale, scale[:, :1].repeat(3, axis=1), rtol=0.1)
+    size = busy.weekday_profile.mean(axis=(0, 2))
+    assert np.all((scale.mean(axis=1) > 0.7 * size) & (scale.mean(axis=1) < 2 * size))
+    before, after = Z[:-1] / scale, innovations / scale
+    together = np.einsum("tik,til->kl", before, after) / before[..., 0].size
+    assert np.abs(together).max() < 5 * 0.05 * before.std() / np.sqrt(before[..., 0].size)
+
+
+def test_the_transition_can_be_estimated_from_the_states():
+    errors = []
+    for n_steps in (30, 3000):
+        metro = make_metro(n_steps, 10, 3, random_state=4)
+        Z = deviations(metro)
+        before, after = Z[:-1].reshape(-1, 3), Z[1:].reshape(-1, 3)
+        estimate = np.linalg.lstsq(before, after, rcond=None)[0]
+        errors.append(np.abs(estimate - metro.T).max())
+    assert errors[1] < 0.02 < errors[0] < 0.3
+
+
+def test_the_noise_is_that_of_counting():
+    metro = make_metro(400, noise=1.0, random_state=5)
+    scaled = (metro.counts - metro.expected) / np.sqrt(np.abs(metro.expected))
+    np.testing.assert_allclose(metro.expected, metro.W @ metro.H)
+    np.testing.assert_allclose([scaled.mean(), scaled.std()], [0, 1], atol=0.01)
+    assert np.mean(metro.counts < 0) < 0.01
+
+
+def test_the_weekdays_differ_and_begin_on_monday():
+    metro = make_metro(15, random_state=6)
+    np.testing.assert_array_equal(metro.weekdays, [0, 1, 2, 3, 4, 5, 6] * 2 + [0])
+    rush = metro.weekday_profile[:, :, 0]
+    assert np.all(rush[5:] < 0.6 * rush[:5].min(axis=0))
+    assert metro.H.min() >= 0
+    assert metro.H.max() <= 1
+    np.testing.assert_allclose(metro.hours[[0, -1]], [6.25, 23.75])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_stations": 2}, "^n_stations is 2; a whole number from 3 to "),
+        ({"noise": -1}, "^noise is -1; a number that is not negative is needed$"),
+        ({"innovation": np.nan}, "^innovation has 1 entry that is NaN or infinite$"),
+    ],
+)
+def test_the_metro_refuses_what_it_cannot_make_in_one_sentence(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        make_metro(**wrong)
+
+
+FILMS = ["Zweite Ernte (1901)|01-Jan-1901||", "Élan|||http://localhost/", "Null Set (1902)|||"]
+MEMBERS = {
+    "ml-100k/README": "The terms of a tiny archive.\n",
+    "ml-100k/u.data": "2\t3\t4\t9\n1\t1\t5\t9\n1\t2\t1\t9\n2\t1\t3\t9\n1\t3\t2\t9\n",
+    "ml-100k/u.item": "".join(f"{i}|{film}|0|1|{i % 2}\n" for i, film in enumerate(FILMS, start=1)),
+    "ml-100k/u.genre": "unknown|0\nFarce|1\nOpera|2\n\n",
+}
+for fold, line in enumerate(sorted(MEMBERS["ml-100k/u.data"].splitlines(keepends=True)), start=1):
+    MEMBERS[f"ml-100k/u{fold}.test"] = line
+    others = MEMBERS["ml-100k/u.data"].replace(line, "").splitlines(keepends=True)
+    MEMBERS[f"ml-100k/u{fold}.base"] = "".join(sorted(others))
+
+
+def zipped(members):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text.encode("latin-1"))
+    return content.getvalue()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one file, or 404 if there is none, and counts how often it was asked."""
+
+    content, n_requests = None, 0
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.n_requests += 1
+        if self.server.content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """Let both fetchers ask a server of our own, and keep what comes in an empty cache."""
+    monkeypatch.setenv("MFLIB_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Server(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        for name in ("MOVIELENS", "HANGZHOU"):
+            url = f"http://127.0.0.1:{server.server_port}/{name}"
+            monkeypatch.setattr(datasets, name, getattr(datasets, name)._replace(url=url))
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def offer(server, monkeypatch):
+    """Return a function that puts a file on the server and makes its checksum the expected one."""
+
+    def put(name, content):
+        server.content = content
+        sha256 = hashlib.sha256(content).hexdigest()
+        monkeypatch.setattr(datasets, name, getattr(datasets, name)._replace(sha256=sha256))
+
+    return put
+
+
+def written(folder):
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def test_movielens_is_read_from_its_archive(offer):
+    offer("MOVIELENS", zipped(MEMBERS))
+    movielens = fetch_movielens_100k()
+    np.testing.assert_array_equal(movielens.pairs, [[1, 2], [0, 0], [0, 1], [1, 0], [0, 2]])
+    np.testing.assert_array_equal(movielens.ratings, [4, 5, 1, 3, 2])
+    assert movielens.titles == ["Zweite Ernte (1901)", "Élan", "Null Set (1902)"]
+    assert movielens.genre_names == ["unknown", "Farce", "Opera"]
+    np.testing.assert_array_equal(movielens.genres, np.array([[0, 1, 1], [0, 1, 0], [0, 1, 1]]) > 0)
+    assert movielens.DESCR == MEMBERS["ml-100k/README"]
+
+
+def test_the_folds_of_movielens_are_positions_in_its_ratings(offer):
+    offer("MOVIELENS", zipped(MEMBERS))
+    movielens = fetch_movielens_100k()
+    lines = MEMBERS["ml-100k/u.data"].splitlines()
+    tests = np.empty(len(lines))
+    for fold, (train, test) in enumerate(movielens.folds):
+        for part, name in ((train, "base"), (test, "test")):
+            expected = MEMBERS[f"ml-100k/u{fold + 1}.{name}"].splitlines()
+            assert sorted(lines[row] for row in part) == expected
+        tests[test] = fold
+    for ours, theirs in zip(movielens.folds, PredefinedSplit(tests).split(), strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_a_second_fetch_needs_no_network(offer, server, tmp_path, capsys):
+    offer("MOVIELENS", zipped(MEMBERS))
+    first = fetch_movielens_100k()
+    assert "100%" in capsys.readouterr().err  # the progress bar
+    server.content = None
+    np.testing.assert_array_equal(fetch_movielens_100k().pairs, first.pairs)
+    assert server.n_requests == 1
+    assert written(tmp_path) == ["cache/ml-100k.zip"]
+
+
+def test_a_damaged_copy_is_downloaded_again(offer, server, tmp_path):
+    offer("MOVIELENS", zipped(MEMBERS))
+    fetch_movielens_100k()
+    (tmp_path / "cache" / "ml-100k.zip").write_bytes(b"damaged")
+    assert fetch_movielens_100k().titles[1] == "Élan"
+    assert server.n_requests == 2
+
+
+@pytest.mark.parametrize("fetch", [fetch_movielens_100k, fetch_hangzhou_metro])
+def test_a_corrupted_download_is_thrown_away_with_one_sentence(server, tmp_path, fetch):
+    server.content = zipped(MEMBERS)  # whose checksum is not the pinned one
+    message = r"^[^\n]+ could not be downloaded from 127\.0\.0\.1:\d+: [^\n]+ SHA-256 [^\n]+$"
+    with pytest.raises(OSError, match=message):
+        fetch()
+    assert written(tmp_path) == []
+
+
+@pytest.mark.parametrize("fetch", [fetch_movielens_100k, fetch_hangzhou_metro])
+def test_a_missing_file_is_told_in_one_sentence(server, fetch):
+    with pytest.raises(ConnectionError, match=r"^[^\n]+ from [^\n]+: it answered 404 Not Found$"):
+        fetch()
+
+
+@pytest.mark.parametrize(
+    ("name", "fetch"),
+    [("MOVIELENS", fetch_movielens_100k), ("HANGZHOU", fetch_hangzhou_metro)],
+)
+def test_a_missing_network_is_told_in_one_sentence(monkeypatch, tmp_path, name, fetch):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    file = getattr(datasets, name)._replace(url=f"http://127.0.0.1:{port}/{name}")
+    monkeypatch.setattr(datasets, name, file)
+    monkeypatch.setenv("MFLIB_DATA", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    message = rf"^{file.title} could not be downloaded from 127[^\n]*: there is no connection$"
+    with pytest.raises(ConnectionError, match=message):
+        fetch()
+
+
+def test_an_archive_that_escapes_its_folder_writes_nothing(offer, tmp_path):
+    escaping = {"../escaped.txt": "x", "/escaped.txt": "x", "ml-100k/../../escaped.txt": "x"}
+    offer("MOVIELENS", zipped(escaping | MEMBERS))
+    assert fetch_movielens_100k().titles[0] == "Zweite Ernte (1901)"
+    assert written(tmp_path) == ["cache/ml-100k.zip"]
+
+
+@pytest.mark.parametrize("name", sorted(MEMBERS))
+def test_a_member_that_is_missing_or_elsewhere_is_told_in_one_sentence(offer, tmp_path, name):
+    members = dict(MEMBERS)
+    members[f"../{name}"] = members.pop(name)
+    offer("MOVIELENS", zipped(members))
+    message = rf"^ml-100k\.zip is not the expected archive: [^\n]*'{re.escape(name)}'[^\n]*$"
+    with pytest.raises(OSError, match=message):
+        fetch_movielens_100k()
+    assert written(tmp_path) == ["cache/ml-100k.zip"]
+
+
+def test_what_is_no_archive_is_told_in_one_sentence(offer):
+    offer("MOVIELENS", b"no archive")
+    with pytest.raises(OSError, match=r"^ml-100k\.zip is not the expected archive: [^\n]+$"):
+        fetch_movielens_100k()
+
+
+def test_the_cache_is_where_the_variable_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("MFLIB_DATA", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("MFLIB_DATA")
+    assert cache_folder().name.lower() == "mflib"
+
+
+def test_the_tables_of_hangzhou_come_day_by_day(offer):
+    tensor = np.random.RandomState(0).randint(3000, size=(80, 25, 108)).astype(np.uint16)
+    content = io.BytesIO()
+    savemat(content, {"tensor": tensor})
+    offer("HANGZHOU", content.getvalue())
+    metro = fetch_hangzhou_metro()
+    assert metro.counts.dtype == np.float64
+    assert metro.counts.shape == (25, 80, 108)
+    assert metro.counts[3, 7, 50] == tensor[7, 3, 50]
+    np.testing.assert_array_equal(metro.counts.sum(axis=(1, 2)), tensor.sum(axis=(0, 2)))
+
+
+def test_the_days_of_hangzhou_are_those_of_its_calendar(offer):
+    content = io.BytesIO()
+    savemat(content, {"tensor": np.zeros((80, 25, 108), dtype=np.uint16)})
+    offer("HANGZHOU", content.getvalue())
+    metro = fetch_hangzhou_metro()
+    assert [date.weekday() for date in metro.dates.tolist()] == metro.weekdays.tolist()
+    assert [str(metro.dates[day]) for day in (0, -1)] == ["2019-01-01", "2019-01-25"]
+    np.testing.assert_allclose(np.diff(metro.hours), 1 / 6)
+    np.testing.assert_allclose(metro.hours[[0, -1]], [6 + 1 / 12, 24 - 1 / 12])
+
+
+def test_the_real_hangzhou_travels_least_on_holiday_mornings():
+    file = cache_folder() / datasets.HANGZHOU.name
+    if not file.is_file():
+        pytest.skip("the Hangzhou metro data are not in the cache")
+    metro = fetch_hangzhou_metro()
+    assert metro.counts.min() == 0
+    assert metro.counts.max() == 3334
+    morning = metro.counts[:, :, (metro.hours > 7) & (metro.hours < 9)].sum(axis=(1, 2))
+    holidays = np.argsort(morning / metro.counts.sum(axis=(1, 2)))[:7]
+    assert sorted(holidays) == [0, *np.flatnonzero(metro.weekdays >= 5)]

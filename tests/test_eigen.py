@@ -4,7 +4,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -23,9 +23,6 @@ from mflib.eigen import (
     rayleigh_quotient,
     top_eigenpairs,
 )
-
-settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
-settings.load_profile("no clock")
 
 A = np.array([[3.0, 2.0], [2.0, 3.0]])  # eigenvalues 5 and 1
 SWAP = np.array([[0.0, 1.0], [1.0, 0.0]])  # eigenvalues 1 and -1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,9 +11,6 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
 from mflib.losses import LOSSES, beta_divergence, find_loss
-
-settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
-settings.load_profile("no clock")
 
 NAMES = list(LOSSES)
 DIVERGENCES = ["squared", "kullback-leibler", "itakura-saito"]

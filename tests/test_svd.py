@@ -121,7 +121,7 @@ def test_an_operator_needs_no_more_than_products_with_vectors():
             assert_is_svd(M, truncated_svd(operator, k, tol=1e-10, random_state=0), k)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(m=st.integers(1, 40), n=st.integers(1, 40), data=st.data(), seed=SEEDS)
 def test_krylov_ends_with_the_exact_triples_whatever_shape_rank_and_block(m, n, data, seed):
     rank = data.draw(st.integers(1, min(m, n)))
@@ -132,7 +132,7 @@ def test_krylov_ends_with_the_exact_triples_whatever_shape_rank_and_block(m, n, 
     assert_is_svd(A, (step.U, step.singular_values, step.Vt), k, rtol=1e-10)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=SEEDS, k=st.integers(1, 8), n_oversamples=st.integers(0, 6))
 def test_iterates_grow_towards_the_singular_values_and_krylov_leads(seed, k, n_oversamples):
     A = np.random.default_rng(seed).standard_normal((40, 25))
@@ -262,7 +262,7 @@ def test_the_eigen_route_loses_what_lies_below_the_root_of_the_precision():
     assert 1e-13 < error[5] < 1e-10
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(m=st.integers(1, 15), n=st.integers(1, 15), data=st.data(), seed=SEEDS)
 def test_eckart_young(m, n, data, seed):
     rng = np.random.default_rng(seed)

@@ -1,0 +1,79 @@
+"""Download a file once, check it, and keep it: what every `fetch_*` of `mflib.datasets` needs.
+
+Files are kept in the folder that the environment variable MFLIB_DATA names, or else where the
+system keeps the caches of the user. A file that lies there already and has the right checksum needs
+no network. Nothing is ever unpickled, and no archive is unpacked to disk.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from zipfile import BadZipFile, ZipFile
+
+import pooch
+
+
+class RemoteFile(NamedTuple):
+    """A file on a server: what it is called in a sentence and in the cache, and its address."""
+
+    title: str
+    name: str
+    url: str
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps what was downloaded; it need not exist yet."""
+    return Path(os.environ.get("MFLIB_DATA") or pooch.os_cache("mflib")).expanduser()
+
+
+def download(file: RemoteFile) -> Path:
+    """Return the path of the file in the cache, downloading it if need be, with a progress bar.
+
+    Raises
+    ------
+    ConnectionError
+        If the file is not in the cache and cannot be downloaded.
+    OSError
+        If what arrives does not have the expected checksum (it is thrown away), or if the cache
+        cannot be written.
+    """
+    from requests import (
+        HTTPError,
+        RequestException,
+    )  # slow to import, and most lessons stay offline
+
+    failure = f"{file.title} could not be downloaded from {urlsplit(file.url).netloc}"
+    checksum, folder = f"sha256:{file.sha256}", cache_folder()
+    try:
+        path = pooch.retrieve(file.url, checksum, fname=file.name, path=folder, progressbar=True)
+    except HTTPError as error:
+        answer = f"{error.response.status_code} {error.response.reason}"
+        raise ConnectionError(f"{failure}: it answered {answer}") from error
+    except RequestException as error:
+        raise ConnectionError(f"{failure}: there is no connection") from error
+    except ValueError as error:  # pooch's word for a wrong checksum
+        raise OSError(
+            f"{failure}: what arrived does not have the expected SHA-256 and was thrown away; "
+            "it was damaged on the way, or the file on the server has changed"
+        ) from error
+    return Path(path)
+
+
+def read_archive(path: Path, names: list[str]) -> list[bytes]:
+    """Return the contents of the named members of a ZIP archive.
+
+    They are read in memory and asked for by their exact names, so a member whose name leads out of
+    its folder ("../x") can overwrite nothing.
+
+    Raises
+    ------
+    OSError
+        If the file is not a ZIP archive, or a member is damaged or missing.
+    """
+    try:
+        with ZipFile(path) as archive:
+            return [archive.read(name) for name in names]
+    except (BadZipFile, KeyError) as error:
+        raise OSError(f"{path.name} is not the expected archive: {error.args[0]}") from error
