@@ -311,7 +311,7 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
     factors). So above 1/σ₁(X) no global minimum attracts gradient descent. It does not follow that
     the loss explodes there (it may stay bounded for ever), nor that every smaller learning rate
     works (a large, unbalanced start can explode before). With missing entries, 1/σ₁(M ∘ X) is a
-    rule of thumb, a little too large as a rule.
+    first guess and no more: a factorization that fits few entries closely has steeper minima.
 
     Parameters
     ----------
@@ -514,8 +514,9 @@ def classify_losses(losses: Sequence[float]) -> Literal["converging", "oscillati
     """Tell from the losses of a run, start first, what it does.
 
     "diverged": the loss exploded (see `has_exploded`), or rose at every step of the second half.
-    "oscillating": it still rises in the last quarter, to heights like those of the quarter before.
-    "converging": otherwise. It says what was seen: a very slow divergence needs a long run to show.
+    "oscillating": it still rises in the last quarter, and the heights that it reaches do not fall
+    steadily through the second half. "converging": otherwise. It says what was seen: a very slow
+    divergence needs a long run to show.
 
     Parameters
     ----------
@@ -540,10 +541,10 @@ def classify_losses(losses: Sequence[float]) -> Literal["converging", "oscillati
     rises = np.diff(losses) > negligible
     if rises[losses.size // 2 :].all():
         return "diverged"
-    before, last = np.split(losses[-2 * (losses.size // 4) :], 2)
-    if rises[-last.size :].any() and last.max() > 0.99 * before.max():
-        return "oscillating"
-    return "converging"
+    blocks = np.array_split(losses[losses.size // 2 :], min(8, losses.size // 4))
+    heights = np.array([block.max() for block in blocks])
+    falling = (np.diff(heights) < 0).all() and heights[-1] < 0.9 * heights[0]
+    return "oscillating" if rises[-(losses.size // 4) :].any() and not falling else "converging"
 
 
 def _broken_limit(loss, eta, updates, step):

@@ -24,9 +24,6 @@ from mflib.descent import (
     quadratic_steps,
 )
 
-settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
-settings.load_profile("no clock")
-
 seeds = st.integers(0, 2**32 - 1)
 KINDS = ("dense", "masked", "sparse")
 
@@ -495,3 +492,25 @@ class TestPublishedRun:
         assert result.critical_learning_rate == pytest.approx(7.55e-6, rel=0.01)
         assert "of U's half step 1 = " in result.message
         np.testing.assert_array_equal(result.U, U)
+
+
+class TestMomentum:
+    """x ← x − η∇f + β(x − x_before): along curvature λ a step is the matrix below."""
+
+    def growth(self, eta, beta, curvature):
+        step = [[1 + beta - eta * curvature, -beta], [1.0, 0.0]]
+        return np.abs(np.linalg.eigvals(step)).max()
+
+    @given(st.floats(0, 0.99), st.floats(0.1, 10))
+    def test_the_cliff_is_at_2_1_plus_beta_over_lambda_max(self, beta, curvature):
+        limit = 2 * (1 + beta) / curvature
+        assert self.growth(0.999 * limit, beta, curvature) < 1
+        assert self.growth(1.001 * limit, beta, curvature) > 1
+
+    @given(st.floats(1.1, 1e4))
+    def test_the_best_rate_goes_with_the_root_of_the_condition_number(self, condition):
+        low, high = 1.0, condition
+        eta = 4 / (sqrt(high) + sqrt(low)) ** 2
+        rate = (sqrt(condition) - 1) / (sqrt(condition) + 1)
+        for curvature in np.linspace(low, high, 9):
+            assert self.growth(eta, rate**2, curvature) == pytest.approx(rate, abs=1e-6)

@@ -7,7 +7,7 @@ import pkgutil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -17,7 +17,10 @@ from mflib.explore.factorization import THREE, TWO, FactorizationExplorer, count
 from mflib.explore.loss import EDGES, LOSSES, NOISES, _truth, compare, draw
 from mflib.explore.noise import KNOWN, UNKNOWN, _directions, add_noise
 from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
+from mflib.explore.product import _bifurcation, product_path
+from mflib.explore.quadratic import quadratic_path
 from mflib.explore.rank import RankExplorer, approximate
+from mflib.explore.traffic import ALTERNATING, SIMULTANEOUS, traffic_run
 from mflib.losses import find_loss
 
 for module in pkgutil.iter_modules(mflib.explore.__path__):
@@ -259,3 +262,84 @@ def test_power_iteration_names_each_state(settings, state):
 def test_base_and_start_state_are_those_of_the_lesson():
     assert FactorizationExplorer().state == "Smaller"
     assert "|1/5| = 0.2" in PowerIterationExplorer().message
+
+
+@given(eta=st.floats(0.01, 1), condition=st.floats(1, 100))
+def test_the_quadratic_explorer_predicts_its_errors_exactly(eta, condition):
+    path = quadratic_path(eta, condition, 0)
+    size = path.predicted.max(axis=1, keepdims=True)  # rounding mixes the directions
+    np.testing.assert_allclose(path.errors / size, path.predicted / size, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("eta", "condition", "state"),
+    [
+        (0.1, 2, "Converging"),
+        (0.1, 100, "Converging slowly"),
+        (0.195, 10, "Converging slowly"),
+        (0.2, 10, "On the border"),
+        (0.202, 10, "Diverging"),
+        (0.4, 10, "Diverged at step 7"),  # the loss grows 9-fold per step
+    ],
+)
+def test_the_quadratic_explorer_names_each_state(eta, condition, state):
+    assert quadratic_path(eta, condition, 0).state == state
+
+
+@pytest.mark.parametrize(
+    ("eta", "u", "v", "state", "words"),
+    [
+        (0.1, 1.0, 0.5, "Converging", "0.5 × the critical 1/σ₁ = 0.2"),
+        (0.252, 1.0, 0.5, "Oscillating", "1.26 × the critical 1/σ₁ = 0.2"),
+        (0.45, 1.0, 0.5, "Diverged at step 8", "2.25 × the critical 1/σ₁ = 0.2"),
+        (0.1, 4.0, -4.0, "Diverged at step 4", "2/λ_max at step 0"),
+        (0.1, 1.0, -1.0, "Stuck", "saddle"),
+        (0.1, 0.0, 0.0, "Stuck", "saddle"),
+    ],
+)
+def test_the_product_explorer_names_each_state(eta, u, v, state, words):
+    path = product_path(eta, u, v)
+    assert path.state == state
+    assert words in path.message
+
+
+def test_the_bifurcation_diagram_splits_at_one_over_sigma_and_ends_at_two():
+    rates, products = _bifurcation(1.0, 0.5)
+    np.testing.assert_allclose(products[rates < 0.19], 5, atol=1e-6)
+    assert np.ptp(products[(rates > 0.21) & (rates < 0.22)]) > 0.5
+    assert 0.39 < rates.max() < 0.4
+    assert 0 <= products.min()
+    assert products.max() <= 10
+
+
+@pytest.mark.parametrize(
+    ("ratio", "updates", "scale", "state"),
+    [
+        (1.5, ALTERNATING, 1.0, "Converging"),
+        (0.1, ALTERNATING, 1.0, "Converging slowly"),
+        (1.5, SIMULTANEOUS, 1.0, "Oscillating"),
+        (1000.0, ALTERNATING, 1.0, "Diverged at step 1"),
+        (1000.0, SIMULTANEOUS, 1.0, "Diverged at step 1"),
+        (0.9, ALTERNATING, 10.0, "Diverged at step 2"),
+    ],
+)
+def test_the_traffic_explorer_names_each_state(ratio, updates, scale, state):
+    assert traffic_run(ratio, updates, scale).state == state
+
+
+@settings(max_examples=30)
+@given(
+    exponent=st.floats(-2, 4),
+    updates=st.sampled_from([ALTERNATING, SIMULTANEOUS]),
+    scale=st.floats(0.01, 10),
+)
+def test_the_predicted_errors_of_the_traffic_explorer_are_bounds(exponent, updates, scale):
+    run = traffic_run(10**exponent, updates, scale)
+    assert run.predicted.size == run.first.size - 1
+    assert (run.first[1:] <= run.predicted * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("updates", [ALTERNATING, SIMULTANEOUS])
+def test_the_predicted_explosion_is_close(updates):
+    run = traffic_run(1000.0, updates, 1.0)
+    assert run.predicted[0] < 2 * run.first[1]

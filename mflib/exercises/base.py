@@ -149,6 +149,8 @@ _UNANSWERED = Verdict("unanswered", "Not answered yet: put your answer in place 
 
 def _text(value):
     """Return a value as short text on one line."""
+    if isinstance(value, tuple | list) and any(isinstance(v, np.ndarray) for v in value):
+        return f"({', '.join(map(_text, value))})"
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):

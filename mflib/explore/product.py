@@ -1,0 +1,165 @@
+"""What does gradient descent do on x ≈ u·v, the smallest factorization of all? (lesson 4)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+
+from mflib.descent import (
+    FactorizationLoss,
+    classify_losses,
+    descent_steps,
+    gradient_descent,
+    joint_critical_learning_rate,
+)
+from mflib.explore.base import Explorer, LogSlider, Slider
+from mflib.plotting import DATA, ERROR, MODEL, PREDICTION, QUIET, plane
+
+X = 5.0
+LOWEST, HIGHEST = 0.02, 1.0  # learning rates
+STEPS = 400
+SHOWN = 60  # steps drawn as a path and as losses
+LIMIT = 4.0  # of u and v in the picture
+# Of the bifurcation diagram, closer together where it is rich.
+RATES = np.concatenate([np.geomspace(LOWEST, 0.19, 60), np.geomspace(0.19, 0.41, 340)])
+
+_LOSS = FactorizationLoss([[X]])
+_CRITICAL = joint_critical_learning_rate([[X]], random_state=0)
+
+
+@dataclass(frozen=True)
+class ProductPath:
+    """Gradient descent on ½(uv − 5)²: the iterates, their losses, and where each η leads.
+
+    `path` (steps, 2) holds u and v, `losses` (steps,) ends where it exploded. `rates` and
+    `products` (same length) are the points of the bifurcation diagram: for each learning rate the
+    last products u·v of a long run.
+    """
+
+    path: np.ndarray
+    losses: np.ndarray
+    learning_rate: float
+    rates: np.ndarray
+    products: np.ndarray
+    state: str
+    message: str
+
+
+def product_path(learning_rate: float, u: float, v: float) -> ProductPath:
+    """Follow gradient descent on ½(uv − 5)², both numbers at once.
+
+    Parameters
+    ----------
+    learning_rate : float
+    u, v : float
+        The start.
+    """
+    start = np.array([[u]]), np.array([[v]])
+    steps = descent_steps(_LOSS, *start, learning_rate, updates="simultaneous")
+    result = gradient_descent(
+        _LOSS, *start, learning_rate, updates="simultaneous", tol=0, max_iter=STEPS
+    )
+    taken = list(islice(steps, len(result.losses)))
+    path = np.array([[s.U.item(), s.V.item()] for s in taken])
+    state, message = _describe(result, learning_rate, path)
+    rates, products = _bifurcation(u, v)
+    return ProductPath(path, result.losses, learning_rate, rates, products, state, message)
+
+
+def _describe(result, eta, path):
+    """Tell what happens, and why."""
+    ratio = f"η = {eta:.3g} is {eta / _CRITICAL:.3g} × the critical 1/σ₁ = {_CRITICAL:.3g}"
+    if result.state == "diverged":
+        reason = result.message.partition(": ")[2]
+        return f"Diverged at step {result.n_iter}", reason
+    u, v = path[-1]
+    loss = result.losses[-1]
+    if np.abs(path[-1]).max() < 1e-3:
+        return (
+            "Stuck",
+            f"the gradient is zero at the saddle u = v = 0, where the loss is {loss:.3g}",
+        )
+    if classify_losses(result.losses) == "oscillating":
+        tail = result.losses[-STEPS // 4 :]
+        return "Oscillating", (
+            f"{ratio}: no minimum holds it, but the loss stays between {tail.min():.2g} and "
+            f"{tail.max():.3g}"
+        )
+    curvature = u**2 + v**2
+    end = f"u·v = {u * v:.4g}" if loss > 1e-12 else f"the minimum u = {u:.3g}, v = {v:.3g}"
+    return "Converging", (
+        f"{ratio}. Now at {end}, with curvature u² + v² = {curvature:.3g} below 2/η = {2 / eta:.3g}"
+        if curvature < 2 / eta
+        else f"{ratio}. Now at {end}; the curvature u² + v² = {curvature:.3g} has reached 2/η"
+    )
+
+
+@lru_cache(maxsize=64)
+def _bifurcation(u, v):
+    """Return learning rates and the products on which runs from this start end."""
+    eta = RATES.copy()
+    u, v = np.full_like(eta, u), np.full_like(eta, v)
+    products = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n in range(600):  # the last 40 steps count
+            e = u * v - X
+            u, v = u - eta * e * v, v - eta * e * u
+            if n >= 560:
+                products.append(u * v)
+    products = np.array(products)
+    bounded = np.isfinite(products) & (np.abs(products) < 1e3)
+    return np.broadcast_to(eta, products.shape)[bounded], products[bounded]
+
+
+class ProductExplorer(Explorer):
+    """Follow u and v, watch the loss, and see where every learning rate leads."""
+
+    controls = {
+        "learning_rate": LogSlider("Learning rate η", LOWEST, HIGHEST, 0.252),
+        "u": Slider("Start u", -4, 4, 0.1, 1.0),
+        "v": Slider("Start v", -4, 4, 0.1, 0.5),
+    }
+    size = (10.6, 3.9)
+    alt = (
+        "Left: path of (u, v) with the curve uv = 5 of all minima. Middle: loss per step. Right: "
+        "the products on which long runs end, for every learning rate, with a line at the chosen "
+        "one."
+    )
+    compute = staticmethod(product_path)
+
+    def draw(self, fig):
+        """Make the plane with the minima, the loss curve and the bifurcation diagram."""
+        left, middle, right = fig.subplots(1, 3)
+        plane(left, LIMIT + 0.2)
+        left.set(title="Path; minima uv = 5", xlabel="u", ylabel="v")
+        side = np.linspace(X / (LIMIT + 1), LIMIT + 1, 100)
+        for sign in (1, -1):
+            left.plot(sign * side, sign * X / side, color=DATA, lw=1.5)
+        moving = {"animated": True}
+        (self._path,) = left.plot([], [], ".-", color=MODEL, lw=0.9, ms=5, **moving)
+        (self._start,) = left.plot([], [], "o", color=MODEL, ms=10, mfc="none", mew=2, **moving)
+
+        middle.set(title="Loss", xlabel="step", yscale="log", xlim=(-1, SHOWN + 1))
+        middle.set(ylim=(1e-9, 1e9), yticks=[1e-8, 1e-4, 1, 1e4, 1e8])
+        (self._losses,) = middle.plot([], [], ".-", color=ERROR, lw=1, ms=6, **moving)
+
+        right.set(title="Where long runs end: uv", xlabel="learning rate η", xscale="log")
+        right.set(xlim=(LOWEST, HIGHEST), ylim=(-1, 11), yticks=[0, 5, 10])
+        ticks = [0.02, 0.05, 0.1, 0.2, 0.4, 1]
+        right.set_xticks(ticks, map(str, ticks))
+        right.minorticks_off()
+        right.axvline(_CRITICAL, color=PREDICTION, ls="--")
+        right.text(0.19, -0.4, "1/σ₁", color=PREDICTION, ha="right")
+        (self._ends,) = right.plot([], [], "o", ms=1.2, mew=0, color=MODEL, **moving)
+        self._cursor = right.axvline(1, color=QUIET, lw=1.5, **moving)
+
+    def update(self, result):
+        """Move the path, the losses, the diagram and its cursor."""
+        path = np.clip(result.path[: SHOWN + 1], -1e3, 1e3)
+        self._path.set_data(*path.T)
+        self._start.set_data(*path[:1].T)
+        losses = np.clip(result.losses[: SHOWN + 1], 1e-12, 1e12)
+        self._losses.set_data(np.arange(losses.size), losses)
+        self._ends.set_data(result.rates, result.products)
+        self._cursor.set_xdata([result.learning_rate] * 2)
