@@ -11,9 +11,10 @@ observed entries and 0 elsewhere, ∘ is the product entry by entry, and E = M �
 
 On a quadratic, a step multiplies the error along the eigenvector of curvature λᵢ by 1 − ηλᵢ. Hence
 
-    2 / λ_max       is exact for a quadratic, and for each of the two blocks while the other stays;
-    1 / σ₁(X)       concerns both blocks together, fully observed, without λ: above it no global
-                    minimum attracts gradient descent, as λ_max ≥ 2σ₁(X) at each of them.
+    2 / λ_max       is exact for a quadratic without negative curvature, and so for each of the two
+                    blocks while the other stays;
+    1 / σ₁(X)       concerns both blocks together, fully observed, without λ: above it every global
+                    minimum is unstable, as λ_max ≥ 2σ₁(X) at each of them.
 
 λ_max comes from power iteration: only products with the Hessian are needed.
 
@@ -28,7 +29,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, islice
-from math import hypot, inf, isfinite
+from math import hypot, inf, isfinite, sqrt
 from typing import Literal
 
 import numpy as np
@@ -77,7 +78,7 @@ class DescentResult:
 
     `U` and `V` are the last finite iterate. `losses` has the loss of the start and of every step;
     after divergence its last entry is the loss that gave it away, infinite if it was NaN.
-    `critical_learning_rate` is set after divergence: the limit that η broke.
+    `critical_learning_rate` is set after divergence: a limit that η broke.
     """
 
     U: np.ndarray
@@ -145,6 +146,11 @@ class FactorizationLoss:
         return transposed
 
     @property
+    def at_zero(self) -> float:
+        """The loss of zero factors, ½‖M∘X‖²: what counts as a large loss."""
+        return self._value(self.X, 0.0, 0.0)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every entry is observed."""
         return not sparse.issparse(self.X) and self.mask is None
@@ -161,6 +167,7 @@ class FactorizationLoss:
 
     def residual(self, U: ArrayLike, V: ArrayLike) -> np.ndarray | sparse.csr_array:
         """Return E = M ∘ (U Vᵀ − X)."""
+        _check_shapes(self.X, U, V)
         E = self.masked_product(U, V)
         if sparse.issparse(E):
             E.data -= self.X.data
@@ -241,8 +248,8 @@ def largest_curvature(
     H : (n, n) array, sparse matrix or LinearOperator
         Symmetric.
     tol : float
-        Relative size of the residual at which to stop. The eigenvalue is then more accurate than
-        that: its error falls by the square.
+        Relative size of the residual at which to stop. The eigenvalue is then at least as accurate;
+        its error falls by the square, unless another one is very close.
     max_iter : int
         Largest number of steps, for each power iteration.
     random_state : int, RandomState or None
@@ -276,9 +283,12 @@ def largest_curvature(
 def critical_learning_rate(H: Matrix, *, random_state=None) -> float:
     """Return 2/λ_max, the learning rate above which gradient descent on a quadratic diverges.
 
-    Exact for a quadratic with the Hessian H, and so for each block of a factorization while the
-    other stays (`FactorizationLoss.block_hessian`): gradient descent converges for every smaller η,
-    and for every larger η it diverges from every start with any share of the steepest direction.
+    Exact for a quadratic with the Hessian H, if H has no negative eigenvalue, and so for each block
+    of a factorization while the other stays (`FactorizationLoss.block_hessian`). For
+    0 < η < 2/λ_max gradient descent then converges from every start, if there is a minimum at all;
+    above, it diverges from every start with some error along the steepest direction. With a
+    negative eigenvalue there is no minimum, and every η diverges from almost every start.
+
     Of a function that is not quadratic it says what happens close to a minimum with this Hessian,
     and nothing about other places.
 
@@ -292,7 +302,7 @@ def critical_learning_rate(H: Matrix, *, random_state=None) -> float:
     Returns
     -------
     float
-        Infinite if no direction curves upwards.
+        Infinite if no direction curves upwards (for H = 0, say).
 
     Examples
     --------
@@ -308,10 +318,10 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
 
     What holds, for X fully observed and no regularization: at every global minimum of
     ½‖UVᵀ − X‖², whatever the rank, λ_max is at least 2σ₁(X) (a theorem; equality for balanced
-    factors). So above 1/σ₁(X) no global minimum attracts gradient descent. It does not follow that
-    the loss explodes there (it may stay bounded for ever), nor that every smaller learning rate
-    works (a large, unbalanced start can explode before). With missing entries, 1/σ₁(M ∘ X) is a
-    first guess and no more: a factorization that fits few entries closely has steeper minima.
+    factors). So above 1/σ₁(X) every global minimum is unstable. It does not follow that the loss
+    explodes there (it may stay bounded), nor that every smaller learning rate works (from a large
+    start the loss can explode before). With missing entries, 1/σ₁(M ∘ X) is a first guess and no
+    more: a factorization that fits few entries closely may have steeper minima.
 
     Parameters
     ----------
@@ -325,11 +335,18 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
     0.2
     """
     X = check_matrix(X, "X")
+    if not isinstance(X, LinearOperator):
+        scale = abs(X).max()
+        if scale == 0:
+            return inf
+        X = X / scale  # the squares shall neither overflow nor vanish
+    else:
+        scale = 1.0
     # σ₁² is an eigenvalue of the smaller of XXᵀ and XᵀX, applied factor by factor.
     A = X if X.shape[0] < X.shape[1] else X.T
     gram = LinearOperator((A.shape[0],) * 2, lambda x: A @ (A.T @ x), dtype=np.float64)
     curvature = largest_curvature(gram, random_state=random_state)
-    return curvature**-0.5 if curvature > 0 else inf
+    return float(curvature**-0.5 / scale) if curvature > 0 else inf
 
 
 def quadratic_steps(
@@ -356,10 +373,12 @@ def quadratic_steps(
     [1.0, 0.0, 0.0]
     """
     H = check_square(H, "H")
+    if not np.allclose(H, H.T):
+        raise ValueError("H is not symmetric; a Hessian equals its transpose")
     b, x = (np.asarray(v, dtype=float) for v in (b, x0))
     if not b.shape == x.shape == H.shape[:1]:
         raise ValueError(f"b and x0 have shapes {b.shape} and {x.shape}; both need {H.shape[:1]}")
-    eta = check_number(learning_rate, "learning_rate")
+    eta = _check_learning_rate(learning_rate)
 
     def iterate(x):
         for n_iter in count():
@@ -410,7 +429,8 @@ def descent_steps(
     [8.0, 0.0, 0.0]
     """
     U, V = _check_start(loss, U0, V0)
-    eta = _check_learning_rate(learning_rate, updates)
+    _check_updates(updates, learning_rate)
+    eta = None if learning_rate is None else _check_learning_rate(learning_rate)
     random_state = check_random_state(random_state)
 
     def iterate(U, V):
@@ -419,7 +439,7 @@ def descent_steps(
             with np.errstate(over="ignore", invalid="ignore"):
                 E = loss.residual(U, V)
                 G, K = loss._gradients(E, U, V)
-                size = hypot(np.linalg.norm(G), np.linalg.norm(K))
+                size = hypot(*(norm(g, check_finite=False) for g in (G, K)))
                 yield DescentStep(n_iter, U, V, loss._value(E, U, V), size, rates)
                 if updates == "simultaneous":
                     U, V, rates = U - eta * G, V - eta * K, (eta, eta)
@@ -447,7 +467,8 @@ def gradient_descent(
 ) -> DescentResult:
     """Minimise a factorization loss by gradient descent, and stop when it converges or diverges.
 
-    Converged: the gradient is shorter than `tol` ‖M∘X‖ √(‖U‖² + ‖V‖²), which has its unit.
+    Converged: the gradient is shorter than `tol` (‖M∘X‖ + λ) √(‖U‖² + ‖V‖²), which has its unit. So
+    it is at a saddle, too: zero factors never move.
     Diverged: the loss is NaN, infinite, or more than a million times the larger one of the losses
     of the start and of zero factors. The result then names the learning rate that η exceeded, and
     holds the last finite iterate.
@@ -478,7 +499,7 @@ def gradient_descent(
         raise ValueError(f"tol is {tol}; a number of at least 0 is needed")
     max_iter = check_count(max_iter, np.iinfo(int).max, "max_iter", smallest=0)
     steps = descent_steps(loss, U0, V0, learning_rate, updates=updates, random_state=random_state)
-    data_norm = norm(loss.X.data if sparse.issparse(loss.X) else loss.X)
+    unit = sqrt(2 * loss.at_zero) + loss.regularization
     losses, last, before_rise = [], None, None
     state, message, critical = "not converged", f"not converged after {max_iter} steps", None
     for step in islice(steps, max_iter + 1):
@@ -486,12 +507,12 @@ def gradient_descent(
         if before_rise is None and losses and value > losses[-1]:
             before_rise = last
         losses.append(value)
-        if has_exploded(value, max(losses[0], data_norm**2 / 2)):
+        if has_exploded(value, max(losses[0], loss.at_zero)):
             critical, reason = _broken_limit(loss, learning_rate, updates, before_rise)
             state, message = "diverged", f"diverged at step {step.n_iter}: {reason}"
             break
         last = step
-        if step.gradient_norm <= tol * data_norm * hypot(norm(step.U), norm(step.V)):
+        if step.gradient_norm <= tol * unit * hypot(norm(step.U), norm(step.V)):
             state, message = "converged", f"converged after {step.n_iter} steps"
             break
     return DescentResult(
@@ -510,61 +531,75 @@ def has_exploded(loss: float, reference: float) -> bool:
     return not loss <= min(EXPLOSION * reference, np.finfo(float).max)  # NaN compares as False
 
 
-def classify_losses(losses: Sequence[float]) -> Literal["converging", "oscillating", "diverged"]:
+def classify_losses(
+    losses: Sequence[float], *, reference: float | None = None
+) -> Literal["converging", "oscillating", "diverged"]:
     """Tell from the losses of a run, start first, what it does.
 
-    "diverged": the loss exploded (see `has_exploded`), or rose at every step of the second half.
-    "oscillating": it still rises in the last quarter, and the heights that it reaches do not fall
-    steadily through the second half. "converging": otherwise. It says what was seen: a very slow
-    divergence needs a long run to show.
+    "diverged": the loss exploded (see `has_exploded`), or rose at every step of the second half and
+    doubled there. "oscillating": it still rises in the last quarter, and its swings (highest minus
+    lowest loss, in seven parts of the second half) do not fall steadily towards zero. "converging":
+    otherwise. It says what was seen: what is very slow needs a long run to show.
 
     Parameters
     ----------
-    losses : sequence of at least 8 numbers, not negative
-        NaN and infinity count as exploded.
+    losses : sequence of at least 32 numbers, not negative
+        Or fewer, if they exploded. NaN and infinity count as exploded.
+    reference : float, optional
+        A loss that is large for this problem. By default the first one.
 
     Examples
     --------
-    >>> classify_losses([4.0**-i for i in range(20)])
+    >>> classify_losses([1 + 4.0**-i for i in range(40)])
     'converging'
-    >>> classify_losses([1.0, 2.0] * 10)
+    >>> classify_losses([1.0, 2.0] * 20)
     'oscillating'
-    >>> classify_losses([1.1**i for i in range(20)])
+    >>> classify_losses([1.1**i for i in range(40)])
     'diverged'
     """
     losses = np.asarray(losses, dtype=float)
-    if losses.ndim != 1 or losses.size < 8:
-        raise ValueError(f"losses has shape {losses.shape}; at least 8 losses are needed")
-    if any(has_exploded(loss, losses[0]) for loss in losses):
+    if losses.ndim == 1 and losses.size:
+        reference = losses[0] if reference is None else reference
+        if any(has_exploded(loss, reference) for loss in losses):
+            return "diverged"
+    if losses.ndim != 1 or losses.size < 32:
+        raise ValueError(f"losses has shape {losses.shape}; at least 32 losses are needed")
+    rises = np.diff(losses) > 1e-12 * losses.max()  # more than rounding
+    half = losses[losses.size // 2 :]
+    if rises[-half.size + 1 :].all() and half[-1] > 2 * half[0]:
         return "diverged"
-    negligible = 1e-12 * losses[0]  # rounding makes a settled loss rise and fall
-    rises = np.diff(losses) > negligible
-    if rises[losses.size // 2 :].all():
-        return "diverged"
-    blocks = np.array_split(losses[losses.size // 2 :], min(8, losses.size // 4))
-    heights = np.array([block.max() for block in blocks])
-    falling = (np.diff(heights) < 0).all() and heights[-1] < 0.9 * heights[0]
-    return "oscillating" if rises[-(losses.size // 4) :].any() and not falling else "converging"
+    still_rising = rises[-(losses.size // 4) :].any()
+    return "oscillating" if still_rising and not _fade(half) else "converging"
+
+
+def _fade(losses):
+    """Tell whether the swings fall steadily, and towards zero rather than towards a cycle."""
+    swings = np.array([np.ptp(part) for part in np.array_split(losses, 7)])
+    if not (np.diff(swings) < 0).all():
+        return False
+    first, middle, last = swings[[0, 3, 6]]
+    # Aitken: the limit of L + c rⁿ from three equally distant members.
+    limit = last - (last - middle) ** 2 / ((last - middle) - (middle - first) or inf)
+    return limit < last / 2
 
 
 def _broken_limit(loss, eta, updates, step):
     """Return a limit that η broke, in numbers and in words; `step` is the last before the rise."""
     if updates == "simultaneous":
-        name, critical = "1/σ₁", joint_critical_learning_rate(loss.X, random_state=0)
-        if eta <= critical:  # the minima are not too steep, but a place on the way was
-            H = loss.hessian(step.U, step.V)
-            name, critical = (
-                f"2/λ_max at step {step.n_iter}",
-                critical_learning_rate(H, random_state=0),
-            )
+        name, critical = "critical 1/σ₁", joint_critical_learning_rate(loss.X, random_state=0)
+        if loss.regularization or not loss.is_complete:
+            name = "first guess 1/σ₁(M∘X)"
+        here = critical_learning_rate(loss.hessian(step.U, step.V), random_state=0)
+        if eta <= critical or here < critical / 2:  # the place was steeper than it needs to be
+            name, critical = f"critical 2/λ_max at step {step.n_iter}", here
     else:  # a half step below its limit cannot raise the loss, so η is above one of the two
-        name = f"2/λ_max of U's half step {step.n_iter + 1}"
+        name = f"critical 2/λ_max of U's half step {step.n_iter + 1}"
         critical = critical_learning_rate(loss.block_hessian(step.V), random_state=0)
         if eta <= critical:
             U = step.U - eta * loss.gradients(step.U, step.V)[0]
             name = name.replace("U's", "V's")
             critical = critical_learning_rate(loss.T.block_hessian(U), random_state=0)
-    return critical, f"η = {eta:.4g} is {eta / critical:.4g} × the critical {name} = {critical:.3g}"
+    return critical, f"η = {eta:.4g} is {eta / critical:.4g} × the {name} = {critical:.3g}"
 
 
 def _safe_rate(loss, V, G, random_state):
@@ -594,27 +629,30 @@ def _check_mask(X, mask):
     return np.where(mask, X, 0.0), mask
 
 
+def _check_shapes(X, U, V):
+    (m, n), U, V = X.shape, np.shape(U), np.shape(V)
+    if len(U) != 2 or len(V) != 2 or U[0] != m or V[0] != n or U[1] != V[1]:
+        raise ValueError(f"U and V have shapes {U} and {V}; ({m}, k) and ({n}, k) are needed")
+
+
 def _check_start(loss, U0, V0):
     """Return the start as two float arrays whose product fits X."""
     U, V = check_matrix(U0, "U0"), check_matrix(V0, "V0")
-    m, n = loss.X.shape
-    if U.shape[0] != m or V.shape[0] != n or U.shape[1] != V.shape[1]:
-        raise ValueError(
-            f"U0 and V0 have shapes {U.shape} and {V.shape}; ({m}, k) and ({n}, k) are needed"
-        )
+    _check_shapes(loss.X, U, V)
     with np.errstate(over="ignore", invalid="ignore"):
         if not isfinite(loss(U, V)):
             raise ValueError("the loss of the start overflows; scale U0 and V0 down")
     return U, V
 
 
-def _check_learning_rate(learning_rate, updates):
+def _check_updates(updates, learning_rate):
     if updates not in ("simultaneous", "alternating"):
         raise ValueError(f"updates is {updates!r}; 'simultaneous' or 'alternating' is needed")
-    if learning_rate is None:
-        if updates == "simultaneous":
-            raise ValueError("simultaneous updates have no safe step; give a learning_rate")
-        return None
+    if learning_rate is None and updates == "simultaneous":
+        raise ValueError("simultaneous updates have no safe step; give a learning_rate")
+
+
+def _check_learning_rate(learning_rate):
     learning_rate = check_number(learning_rate, "learning_rate")
     if learning_rate <= 0:
         raise ValueError(f"learning_rate is {learning_rate}; a positive number is needed")

@@ -278,6 +278,7 @@ def test_the_quadratic_explorer_predicts_its_errors_exactly(eta, condition):
         (0.1, 100, "Converging slowly"),
         (0.195, 10, "Converging slowly"),
         (0.2, 10, "On the border"),
+        (0.2, 1.001, "On the border"),
         (0.202, 10, "Diverging"),
         (0.4, 10, "Diverged at step 7"),  # the loss grows 9-fold per step
     ],
@@ -289,12 +290,16 @@ def test_the_quadratic_explorer_names_each_state(eta, condition, state):
 @pytest.mark.parametrize(
     ("eta", "u", "v", "state", "words"),
     [
-        (0.1, 1.0, 0.5, "Converging", "0.5 × the critical 1/σ₁ = 0.2"),
+        (0.1, 1.0, 0.5, "Converged", "0.5 × the critical 1/σ₁ = 0.2"),
         (0.252, 1.0, 0.5, "Oscillating", "1.26 × the critical 1/σ₁ = 0.2"),
         (0.45, 1.0, 0.5, "Diverged at step 8", "2.25 × the critical 1/σ₁ = 0.2"),
         (0.1, 4.0, -4.0, "Diverged at step 4", "2/λ_max at step 0"),
         (0.1, 1.0, -1.0, "Stuck", "saddle"),
         (0.1, 0.0, 0.0, "Stuck", "saddle"),
+        (0.1, 2.5, 2.0, "Converged", "which holds it"),
+        (0.252, 2.5, 2.0, "Converged", "which does not hold it"),
+        (0.199, 1.0, 0.5, "Converging", "0.995 ×"),
+        (0.2001, 1.0, 0.5, "Oscillating", "no minimum holds it"),
     ],
 )
 def test_the_product_explorer_names_each_state(eta, u, v, state, words):

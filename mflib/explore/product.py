@@ -69,30 +69,32 @@ def product_path(learning_rate: float, u: float, v: float) -> ProductPath:
 
 def _describe(result, eta, path):
     """Tell what happens, and why."""
-    ratio = f"η = {eta:.3g} is {eta / _CRITICAL:.3g} × the critical 1/σ₁ = {_CRITICAL:.3g}"
     if result.state == "diverged":
-        reason = result.message.partition(": ")[2]
-        return f"Diverged at step {result.n_iter}", reason
-    u, v = path[-1]
-    loss = result.losses[-1]
+        return f"Diverged at step {result.n_iter}", result.message.partition(": ")[2]
+    ratio = f"η = {eta:.4g} is {eta / _CRITICAL:.4g} × the critical 1/σ₁ = {_CRITICAL:.3g}"
+    (u, v), loss = path[-1], result.losses[-1]
     if np.abs(path[-1]).max() < 1e-3:
-        return (
-            "Stuck",
-            f"the gradient is zero at the saddle u = v = 0, where the loss is {loss:.3g}",
+        return "Stuck", (
+            f"at the saddle u = v = 0 the gradient is zero, and the loss {loss:.3g}: from u = −v, "
+            "and only from there, gradient descent never leaves the line to it"
         )
-    if classify_losses(result.losses) == "oscillating":
-        tail = result.losses[-STEPS // 4 :]
-        return "Oscillating", (
-            f"{ratio}: no minimum holds it, but the loss stays between {tail.min():.2g} and "
-            f"{tail.max():.3g}"
+    if loss < 1e-12:
+        curvature = u**2 + v**2
+        holds = "which holds it:" if curvature < 2 / eta else "which does not hold it:"
+        relation = "below" if curvature < 2 / eta else "not below"
+        return "Converged", (
+            f"{ratio}; at the minimum u = {u:.3g}, v = {v:.3g}, {holds} its curvature u² + v² = "
+            f"{curvature:.3g} is {relation} 2/η = {2 / eta:.3g}"
         )
-    curvature = u**2 + v**2
-    end = f"u·v = {u * v:.4g}" if loss > 1e-12 else f"the minimum u = {u:.3g}, v = {v:.3g}"
-    return "Converging", (
-        f"{ratio}. Now at {end}, with curvature u² + v² = {curvature:.3g} below 2/η = {2 / eta:.3g}"
-        if curvature < 2 / eta
-        else f"{ratio}. Now at {end}; the curvature u² + v² = {curvature:.3g} has reached 2/η"
+    tail = result.losses[-STEPS // 4 :]
+    between = (
+        f"in the last {tail.size} steps the loss was between {tail.min():.2g} and {tail.max():.3g}"
     )
+    above = "no minimum holds it, but " if eta > _CRITICAL * (1 + 1e-9) else ""
+    large = max(result.losses[0], _LOSS.at_zero)
+    if classify_losses(result.losses, reference=large) == "oscillating":
+        return "Oscillating", f"{ratio}: {above}{between}"
+    return ("Not settling" if above else "Converging"), f"{ratio}: {above}{between}"
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from mflib.descent import classify_losses, critical_learning_rate, has_exploded, quadratic_steps
+from mflib.descent import has_exploded, quadratic_steps
 from mflib.explore.base import Explorer, LogSlider, Slider
 from mflib.plotting import DATA, MODEL, OTHER, PREDICTION, QUIET, circle, plane
 
@@ -54,28 +54,29 @@ def quadratic_path(learning_rate: float, condition: float, step: int) -> Quadrat
     factors = 1 - learning_rate * curvatures
     predicted = np.abs(START * factors ** np.arange(STEPS + 1)[:, None])
     losses = [s.loss for s in steps]
-    critical = critical_learning_rate(H, random_state=0)
-    state, message = _describe(learning_rate, critical, factors, losses)
+    state, message = _describe(learning_rate, factors, losses)
     errors = np.abs(path @ directions)
     return QuadraticPath(curvatures, directions, path, errors, predicted, step, state, message)
 
 
-def _describe(eta, critical, factors, losses):
+def _describe(eta, factors, losses):
     """Tell what happens, and why."""
-    ratio = eta / critical
-    per_step = (
-        f"per step the error is multiplied by 1 − ηλ_max = {factors[0]:.3g} along the steepest "
+    why = (
+        f"η = {eta:.4g} is {eta * STEEPEST / 2:.4g} × the critical 2/λ_max = {2 / STEEPEST:g}; per "
+        f"step the error is multiplied by 1 − ηλ_max = {factors[0]:.4g} along the steepest "
         f"direction, by {factors[1]:.3g} along the flattest"
     )
-    why = f"η = {eta:.3g} is {ratio:.3g} × the critical 2/λ_max = {critical:.3g}; {per_step}"
-    if abs(ratio - 1) < 1e-9:
-        return "On the border", f"{why}: it neither shrinks nor grows along the steepest"
-    if classify_losses(losses) == "diverged" or ratio > 1:
+    growth = np.abs(factors).max()  # per step, in the end
+    if abs(growth - 1) < 1e-12:
+        return "On the border", f"{why}: the steepest error neither shrinks nor grows"
+    if growth > 1:
         exploded = [i for i, loss in enumerate(losses) if has_exploded(loss, losses[0])]
-        return (f"Diverged at step {exploded[0]}", why) if exploded else ("Diverging", why)
-    if np.abs(factors).max() > 0.9:
-        which = "steepest" if abs(factors[0]) > abs(factors[1]) else "flattest"
-        return "Converging slowly", f"{why}: the {which} direction is the slow one"
+        return (f"Diverged at step {exploded[0]}" if exploded else "Diverging"), why
+    if growth > 0.9:
+        steep, flat = np.abs(factors)
+        which = "both are" if abs(steep - flat) < 1e-12 else "the steepest is"
+        which = "the flattest is" if flat > steep + 1e-12 else which
+        return "Converging slowly", f"{why}: {which} slow"
     return "Converging", why
 
 

@@ -72,7 +72,7 @@ def traffic_run(ratio: float, updates: str = ALTERNATING, scale: float = 1.0) ->
     first = [s for s in first if s.loss < HIGHEST**2 / 2]  # those within the picture
     predicted = np.array([error_bound(loss, s, eta, updates) for s in first[:-1]])
     errors = np.sqrt(2 * result.losses)
-    state, message = _describe(result, ratio, eta, errors, least)
+    state, message = _describe(loss, result, ratio, eta, updates, errors, least)
     return TrafficRun(
         np.sqrt([2 * s.loss for s in first]), predicted, errors, least, state, message
     )
@@ -95,16 +95,21 @@ def error_bound(loss: FactorizationLoss, step: DescentStep, eta: float, updates:
     return error * max(1, eta * curvature_U - 1) * max(1, eta * curvature_V - 1)
 
 
-def _describe(result, ratio, eta, errors, least):
+def _describe(loss, result, ratio, eta, updates, errors, least):
     """Tell what happened, and why."""
     if result.state == "diverged":
         return f"Diverged at step {result.n_iter}", result.message.partition(": ")[2]
     where = f"η = {eta:.3g} is {ratio:.3g}/σ₁. After {STEPS} steps the error is {errors[-1]:.4g}"
-    if classify_losses(result.losses) == "oscillating":
+    if (
+        classify_losses(result.losses, reference=max(result.losses[0], loss.at_zero))
+        != "converging"
+    ):
         tail = errors[-STEPS // 4 :]
         return "Oscillating", (
-            f"{where}; it goes up and down between {tail.min():.4g} and {tail.max():.4g}, bounded"
+            f"{where}; it goes up and down between {tail.min():.4g} and {tail.max():.4g}, so far"
         )
+    if updates == SIMULTANEOUS and ratio > 1:
+        return "Not settling", f"{where} and still falls, but above 1/σ₁ no global minimum holds it"
     share = f"{errors[-1] / least:.3g} times the least possible at rank {RANK}, {least:.4g}"
     slow = errors[-1] > 1.1 * least
     return "Converging slowly" if slow else "Converging", f"{where}, {share}"
