@@ -36,12 +36,31 @@ class Verdict:
 
 
 def equal(got: Any, wanted: Any) -> bool:
-    """Tell whether two answers have the same shape and the same numbers to six digits."""
+    """Tell whether two answers have the same shape and the same numbers to six digits.
+
+    A pair of arrays of one shape will do as an answer.
+    """
     try:
         got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
     except (TypeError, ValueError):
         return False
     return got.shape == wanted.shape and np.allclose(got, wanted, 1e-6, 1e-9, equal_nan=True)
+
+
+def about(got: Any, wanted: float) -> bool:
+    """Tell whether an answer is one number, right to two decimals."""
+    return np.shape(got) == () and abs(got - wanted) < 0.01
+
+
+def number_mistake(number: float, hint: str) -> Mistake:
+    """Return the mistake of giving about this number."""
+    return Mistake(number, hint, lambda answer: about(answer, number))
+
+
+def results(function: Callable, cases: Sequence[tuple]) -> list:
+    """Return what a function gives on each case, without harm to the cases."""
+    with np.errstate(all="ignore"):
+        return [function(*deepcopy(case)) for case in cases]
 
 
 @dataclass(frozen=True)
@@ -108,13 +127,13 @@ class Exercise:
                 "unanswered",
                 f"Not answered yet: {name} returns nothing so far (a forgotten `return`?).",
             )
-        wanted = [self.solution(*deepcopy(case)) for case in self.cases]
+        wanted = results(self.solution, self.cases)
         for case, result, right in zip(self.cases, got, wanted, strict=True):
             if not self._holds(self.accepts, result, right):
                 called = self._call_text(function, case)
                 return self._wrong(
                     f"{called} gives {_text(result)}, and {_text(right)} is right",
-                    lambda m: all(map(equal, got, self._results(m.answer))),
+                    lambda m: all(map(equal, got, results(m.answer, self.cases))),
                     function,
                 )
         return self._praise()
@@ -124,10 +143,6 @@ class Exercise:
             return bool(condition(*arguments))
         except (TypeError, ValueError, IndexError):  # an answer of another kind or shape
             return False
-
-    def _results(self, function):
-        with np.errstate(all="ignore"):
-            return [function(*deepcopy(case)) for case in self.cases]
 
     def _praise(self):
         return Verdict("right", f"Right. {self.praise}")

@@ -1,66 +1,73 @@
 """Exercises of lesson 4: gradient descent and learning rates."""
 
-from copy import deepcopy
-
 import numpy as np
 
 from mflib.descent import critical_learning_rate
-from mflib.exercises.base import Exercise, Mistake, equal
+from mflib.exercises.base import Exercise, Mistake, about, equal, number_mistake, results
+
+
+def _mistakes(hint, *answers):
+    """Return mistakes that share a hint."""
+    return [Mistake(answer, hint) for answer in answers]
+
+
+def _on_all(cases, condition):
+    """Return a test of functions: `condition(result, *case)` holds on every case."""
+    return lambda function: all(
+        condition(np.asarray(got, dtype=float), *case)
+        for got, case in zip(results(function, cases), cases, strict=True)
+    )
+
+
+def _is_multiple(got, wanted, sign):
+    """Tell whether `got` is `wanted` times some number of this sign."""
+    factor = np.vdot(wanted, got) / np.vdot(wanted, wanted)
+    return factor * sign > 0 and equal(got, factor * wanted)
+
 
 # 1. By hand
 
 
-def _place_is(place, number):
-    """Return a condition: two numbers, and the one at this place is this number."""
-    return lambda answer: np.shape(answer) == (2,) and equal(answer[place], number)
+def _pair(condition):
+    """Return a test: the answer is a pair, and the condition holds."""
+    return lambda answer: np.shape(answer) == (2,) and condition(*answer)
 
 
 learning_rates_by_hand = Exercise(
     solution=(0.25, 0.2),
-    praise="2/8, and 2/(8 + 2). At 0.2 both errors shrink by 0.6 a step, and the steep one flips.",
+    praise="2/8, and 2/(8 + 2). At 0.2 each step leaves 0.6 of both errors; the steep one flips.",
     hint="give the pair (critical, fastest). A step multiplies the errors by 1 − 2η and 1 − 8η.",
     mistakes=[
         Mistake((0.2, 0.25), "the two are swapped: give the critical learning rate first."),
         Mistake(
             (0.5, 0.4),
             "the curvatures are the second derivatives, 2 and 8, not the coefficients 1 and 4.",
-            _place_is(0, 0.5),
+            _pair(lambda critical, fastest: equal(critical, 0.5) or equal(fastest, 0.4)),
         ),
         Mistake(
             (0.125, 0.2),
             "at 1/8 the steep direction is done in one step; it diverges when 1 − 8η passes −1.",
-            _place_is(0, 0.125),
+            _pair(lambda critical, _: equal(critical, 0.125)),
         ),
         Mistake(
             (1, 0.2),
-            "2/2 is the limit of the flat direction; the steep one diverges long before.",
-            _place_is(0, 1),
-        ),
-        Mistake(
-            (4, 5),
-            "that is upside down: the steeper the valley, the smaller the step.",
-            _place_is(0, 4),
+            "the steep direction diverges first; the limit is 2 divided by its curvature.",
+            _pair(lambda critical, _: critical > 0.25),
         ),
         Mistake(
             (0.25, 0.125),
-            "at 1/8 the flat direction keeps 1 − 2/8 = 0.75 of its error; a larger η does better.",
-            _place_is(1, 0.125),
+            "there the flat direction is the slower one, with 1 − 2η; a larger η does better.",
+            _pair(lambda critical, fastest: equal(critical, 0.25) and 0 < fastest < 0.2),
         ),
         Mistake(
-            (0.25, 0.1),
-            "at 0.1 the flat direction keeps 0.8 of its error and the steep one 0.2: both shrink "
-            "alike where 1 − 2η = −(1 − 8η).",
-            _place_is(1, 0.1),
+            (0.25, 0.22),
+            "there the steep direction is the slower one, with 1 − 8η; a smaller η does better.",
+            _pair(lambda critical, fastest: equal(critical, 0.25) and 0.2 < fastest < 0.25),
         ),
         Mistake(
             (0.25, 0.25),
-            "at the critical learning rate the steep error becomes −1 times itself, for ever.",
-            _place_is(1, 0.25),
-        ),
-        Mistake(
-            (0.25, 0.5),
-            "the fastest η must lie below the critical one.",
-            lambda answer: np.shape(answer) == (2,) and equal(answer[0], 0.25) and answer[1] > 0.25,
+            "the fastest η lies below the critical one, where the steep error flips for ever.",
+            _pair(lambda critical, fastest: equal(critical, 0.25) and fastest >= 0.25),
         ),
     ],
     variants=[[0.25, 0.2], np.array([1 / 4, 1 / 5])],
@@ -94,10 +101,6 @@ def _times(factor):
     return lambda X, U, V: tuple(factor * gradient for gradient in _gradients(X, U, V))
 
 
-def _mean_gradients(X, U, V):
-    return _times(1 / X.size)(X, U, V)
-
-
 def _gradients_by_loops(X, U, V):
     G, K = np.zeros(U.shape), np.zeros(V.shape)
     for i, j in np.ndindex(X.shape):
@@ -107,84 +110,83 @@ def _gradients_by_loops(X, U, V):
     return [G, K]
 
 
-def _equal_pairs(got, wanted):
-    return len(got) == 2 and all(map(equal, got, wanted))
+def _gradients_around_a_step(X, U, V):
+    G = _gradients(X, U, V)[0]
+    return G, _gradients(X, U - 0.1 * G, V)[1]
 
 
-def _results(function):
-    return [function(*deepcopy(problem)) for problem in _PROBLEMS]
-
-
-def _pair_mistake(answer, hint):
-    """Return the mistake of giving the same pairs as `answer`."""
-    return Mistake(
-        answer, hint, lambda function: all(map(_equal_pairs, _results(function), _results(answer)))
+def _each_gradient(condition):
+    """Return a test: the condition holds for both results and the gradients they should be."""
+    return _on_all(
+        _PROBLEMS, lambda got, *case: len(got) == 2 and all(map(condition, got, _gradients(*case)))
     )
 
 
 gradients = Exercise(
     solution=_gradients,
     praise="Both come from one residual E, so a step costs three products of matrices.",
-    hint="with E = U @ V.T - X, return the pair E @ V, E.T @ U.",
+    hint="with E = U @ V.T - X, the gradient of U is E times the other factor. It has the shape "
+    "of U. For V, transpose E.",
     cases=_PROBLEMS,
-    accepts=_equal_pairs,
     mistakes=[
-        _pair_mistake(
-            _times(2),
-            "the factor 2 of the square and the ½ before it cancel.",
-        ),
-        _pair_mistake(
-            _times(-1),
-            "the sign: E is U Vᵀ − X. With X − U Vᵀ it points downhill, and subtracting it climbs.",
-        ),
-        _pair_mistake(
+        Mistake(
             _times(-2),
-            "the sign and a factor: E is U Vᵀ − X, and the 2 of the square cancels the ½.",
+            "the sign: E is U Vᵀ − X. With X − U Vᵀ it points downhill, and subtracting it climbs.",
+            _each_gradient(lambda got, wanted: _is_multiple(got, wanted, -1)),
         ),
-        _pair_mistake(
-            _times(0.5),
-            "the square gives a factor 2, which cancels the ½.",
+        Mistake(
+            _times(2),
+            "a factor: the 2 of the square and the ½ cancel, and the loss is a sum, not a mean.",
+            _each_gradient(lambda got, wanted: _is_multiple(got, wanted, 1)),
         ),
-        _pair_mistake(
-            _mean_gradients,
-            "that divides by the number of entries; this loss is a sum.",
+        Mistake(
+            lambda X, U, V: _gradients(X, U, V)[::-1],
+            "the two are swapped: give the gradient of U first.",
         ),
-        _pair_mistake(
+        Mistake(
+            lambda X, U, V: ((U @ V.T - X) @ V, U.T @ (U @ V.T - X)),
+            "a gradient lies on its side: that of U has the shape of U, that of V the shape of V.",
+            _each_gradient(lambda got, wanted: equal(got, wanted) or equal(got, wanted.T)),
+        ),
+        Mistake(
+            lambda X, U, V: (U - 0.1 * _gradients(X, U, V)[0], V - 0.1 * _gradients(X, U, V)[1]),
+            "those are the factors after a step; return the gradients alone.",
+            _on_all(
+                _PROBLEMS,
+                lambda got, X, U, V: _is_multiple(got[0] - U, _gradients(X, U, V)[0], -1),
+            ),
+        ),
+        *_mistakes(
+            "the product of the factors is U Vᵀ; U V and Uᵀ V fit only because all is square here.",
+            lambda X, U, V: ((U @ V - X) @ V, (U @ V - X).T @ U),
+            lambda X, U, V: ((U.T @ V - X) @ V, (U.T @ V - X).T @ U),
+        ),
+        Mistake(
             lambda X, U, V: ((U @ V.T - X) @ U, (U @ V.T - X).T @ V),
             "the factors are exchanged, and the shapes fit only because X is square: U meets X "
             "through V, so its gradient is E V.",
         ),
-        _pair_mistake(
+        Mistake(
             lambda X, U, V: ((U @ V.T - X) @ V, (U @ V.T - X) @ U),
             "E U fits only because X is square. A row of V belongs to a column of X: Eᵀ U.",
         ),
-        _pair_mistake(
-            lambda X, U, V: ((U @ V.T - X) @ V, U.T @ (U @ V.T - X)),
-            "Uᵀ E is the gradient lying on its side; it needs the shape of V.",
-        ),
-        _pair_mistake(
-            lambda X, U, V: _gradients(X, U, V)[::-1],
-            "the two are swapped: give the gradient of U first.",
-        ),
-        _pair_mistake(
-            lambda X, U, V: ((U @ V - X) @ V, (U @ V - X).T @ U),
-            "U V fits only because both are square here: the product of the factors is U Vᵀ.",
-        ),
-        _pair_mistake(
-            lambda X, U, V: ((U.T @ V - X) @ V, (U.T @ V - X).T @ U),
-            "Uᵀ V has k rows and k columns, and fits only because X is as small; E is U Vᵀ − X.",
-        ),
-        _pair_mistake(
+        Mistake(
             lambda X, U, V: ((U @ V.T - X) * V, (U @ V.T - X).T * U),
             "* multiplies entry by entry; the product of matrices is @.",
         ),
         Mistake(
             lambda X, U, V: _gradients(X, U, V)[0],
             "that is the gradient of U alone; return both, as a pair.",
-            lambda function: all(
-                equal(got, wanted[0])
-                for got, wanted in zip(_results(function), _results(_gradients), strict=True)
-            ),
+        ),
+        Mistake(
+            lambda X, U, V: U @ V.T - X,
+            "that is the residual E; each gradient is a product of E and a factor.",
+        ),
+        Mistake(
+            _gradients_around_a_step,
+            "U's is right; V's is its mirror image, for Xᵀ ≈ V Uᵀ, with the same E and the U that "
+            "was given, before any step.",
+            _on_all(_PROBLEMS, lambda got, *case: equal(got[0], _gradients(*case)[0])),
         ),
     ],
     variants=[
@@ -198,6 +200,13 @@ gradients = Exercise(
 # 3. The critical learning rate of a half step
 
 _TALL = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]])  # UᵀU has the eigenvalues 17 and 1
+_FACTORS = [
+    (np.array([[1.0], [2.0], [2.0]]), np.array([[1.0], [1.0]])),
+    (np.diag([1.0, 3.0]), np.diag([2.0, 5.0])),  # the largest eigenvalue comes last,
+    (np.diag([3.0, 1.0]), np.diag([2.0, 5.0])),  # and first
+    (_TALL, np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 3.0]])),
+    (10 * _TALL, np.array([[1.0, 1.0]])),
+]
 
 
 def _critical_rate(U, V):
@@ -212,62 +221,65 @@ def _by_own_iteration(U, V):
     return 2 / (v @ U.T @ U @ v)
 
 
+def _uses_v(function):
+    others = results(function, [(U, 9 * V) for U, V in _FACTORS])
+    return not np.allclose(results(function, _FACTORS), others, 1e-3, equal_nan=True)
+
+
 critical_rate = Exercise(
     solution=_critical_rate,
     praise="Neither X nor V is in it: how steep the half step is follows from the other factor.",
     hint="2 / λ_max(UᵀU): np.linalg.eigvalsh lists the eigenvalues, the largest one last.",
-    cases=[
-        (np.array([[1.0], [2.0], [2.0]]), np.array([[1.0], [1.0]])),
-        (np.diag([3.0, 1.0]), np.diag([2.0, 5.0])),
-        (_TALL, np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 3.0]])),
-        (10 * _TALL, np.array([[1.0, 1.0]])),
-    ],
+    cases=_FACTORS,
     accepts=lambda got, wanted: np.size(got) == 1 and abs(got / wanted - 1) < 1e-3,
     mistakes=[
+        Mistake(
+            lambda U, V: 2 / np.linalg.eigvalsh(U.T @ U),
+            "give one number: of all the eigenvalues only the largest counts.",
+            lambda function: any(np.size(got) != 1 for got in results(function, _FACTORS)),
+        ),
+        Mistake(
+            lambda U, V: 1 / np.linalg.norm(U @ V.T, 2),
+            "1/σ₁ of U Vᵀ limits steps of both factors at once; here only V moves.",
+        ),
+        Mistake(
+            lambda U, V: 2 / np.linalg.norm(V, 2) ** 2,
+            "VᵀV is the Hessian of U's half step; that of V's is UᵀU, without V.",
+            _uses_v,
+        ),
+        Mistake(
+            lambda U, V: 2 / np.linalg.eigvals(U.T @ U)[0],
+            "that is not always the largest eigenvalue: np.linalg.eigvals lists them in no order, "
+            "np.linalg.eigvalsh from the smallest to the largest.",
+            _on_all(
+                _FACTORS,
+                lambda got, U, V: np.isclose(got, 2 / np.linalg.eigvalsh(U.T @ U)).any(),
+            ),
+        ),
         Mistake(
             lambda U, V: 1 / np.linalg.norm(U, 2) ** 2,
             "1/λ_max is the safe step; the step diverges above twice that.",
         ),
-        Mistake(
-            lambda U, V: 2 / np.linalg.norm(U, 2),
+        *_mistakes(
             "that divides by σ₁(U); the largest eigenvalue of UᵀU is its square.",
-        ),
-        Mistake(
+            lambda U, V: 2 / np.linalg.norm(U, 2),
             lambda U, V: 1 / np.linalg.norm(U, 2),
-            "1/σ₁ of X limits steps of both factors at once; here only V moves: 2/λ_max(UᵀU).",
         ),
-        Mistake(
-            lambda U, V: 2 / np.linalg.eigvalsh(U.T @ U)[0],
-            "that is the smallest eigenvalue; the steepest direction diverges first.",
-        ),
-        Mistake(
-            lambda U, V: 2 / np.linalg.norm(V, 2) ** 2,
-            "VᵀV is the Hessian of U's half step; that of V's comes from U.",
-        ),
-        Mistake(
-            lambda U, V: 2 / max(np.linalg.norm(U, 2), np.linalg.norm(V, 2)) ** 2,
-            "that keeps both half steps stable; only V's is asked.",
-        ),
-        Mistake(
+        *_mistakes(
+            "the trace and np.linalg.norm of a matrix (its Frobenius norm) count all eigenvalues; "
+            "only the largest sets the limit.",
+            lambda U, V: 2 / np.linalg.norm(U.T @ U),
             lambda U, V: 2 / np.linalg.norm(U) ** 2,
-            "that divides by the sum of all eigenvalues (the Frobenius norm squared, the trace); "
-            "only the largest counts.",
-        ),
-        Mistake(
             lambda U, V: 2 / np.linalg.norm(U),
-            "np.linalg.norm of a matrix is the Frobenius norm; take the largest eigenvalue of UᵀU.",
         ),
         Mistake(
             lambda U, V: 2 / np.max(np.diag(U.T @ U)),
             "the diagonal of UᵀU holds its eigenvalues only if the columns of U are orthogonal.",
         ),
-        Mistake(
+        *_mistakes(
+            "that is upside down: λ_max is the largest curvature, and the limit is 2/λ_max.",
             lambda U, V: np.linalg.norm(U, 2) ** 2,
-            "that is the largest curvature λ_max; the learning rate is 2/λ_max.",
-        ),
-        Mistake(
             lambda U, V: np.linalg.norm(U, 2) ** 2 / 2,
-            "that is upside down: the steeper, the smaller the step.",
         ),
     ],
     variants=[
@@ -298,65 +310,94 @@ def _step_by_loops(X, M, U, V, eta):
     return new
 
 
-_RATINGS = np.array([[5.0, -1.0, 3.0], [-1.0, -1.0, -1.0], [2.0, 4.0, -1.0]])
-_U = np.array([[1.0, 0.0], [2.0, 1.0], [1.0, 1.0]])
-_V = np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 3.0]])
+# Square, with as many ratings as columns: so M @ E and E[M] run and can get their hint.
+_RATINGS = [
+    (
+        np.array([[3.0, 9.0], [9.0, 5.0]]),
+        np.array([[True, False], [False, True]]),
+        np.array([[1.0], [1.0]]),
+        np.array([[2.0], [1.0]]),
+        0.1,
+    ),
+    (
+        np.array([[5.0, 3.0], [-1.0, 9.0]]),
+        np.array([[True, True], [False, False]]),
+        np.array([[1.0, 0.0], [2.0, 1.0]]),
+        np.array([[1.0, 2.0], [0.0, 3.0]]),
+        0.01,
+    ),
+]
+
+
+def _ignores_mask(function):
+    others = results(function, [(X, ~M, *rest) for X, M, *rest in _RATINGS])
+    return all(map(equal, results(function, _RATINGS), others))
+
+
+def _step_is_multiple(sign):
+    """Return a test: the answer moves U along the right step, times some number of this sign."""
+
+    def condition(got, X, M, U, V, eta):
+        return _is_multiple(got - U, _masked_step(X, M, U, V, eta) - U, sign)
+
+    return _on_all(_RATINGS, condition)
+
 
 masked_step = Exercise(
     solution=_masked_step,
     praise="A missing entry pulls at nothing: a row without any observation stays where it is.",
     hint="where M is False, the residual is zero, whatever U Vᵀ and X are: M * (U @ V.T - X).",
-    cases=[
-        (
-            np.array([[3.0, -1.0]]),
-            np.array([[True, False]]),
-            np.array([[1.0]]),
-            np.array([[2.0], [1.0]]),
-            0.1,
-        ),
-        (_RATINGS, _RATINGS > 0, _U, _V, 0.1),
-        (np.abs(_RATINGS), np.full((3, 3), True), _U, _V, 0.01),
-    ],
+    cases=_RATINGS,
     mistakes=[
+        Mistake(
+            lambda X, M, U, V, eta: U - eta * np.where(X > 0, U @ V.T - X, 0) @ V,
+            "the result does not depend on M, and only M tells a rating from a gap.",
+            _ignores_mask,
+        ),
         Mistake(
             lambda X, M, U, V, eta: U - eta * (U @ V.T - M * X) @ V,
             "the mask is on X only, so every missing entry counts as a zero to be fitted.",
         ),
         Mistake(
             lambda X, M, U, V, eta: U - eta * (M * (U @ V.T) - X) @ V,
-            "the mask is on U Vᵀ only, and the −1 of the missing entries comes in as a residual.",
-        ),
-        Mistake(
-            lambda X, M, U, V, eta: U - eta * (U @ V.T - X) @ V,
-            "without the mask every missing entry counts as a rating of −1.",
+            "the mask is on U Vᵀ only, and what X holds in the gaps comes in as a residual.",
         ),
         Mistake(
             lambda X, M, U, V, eta: U - eta * (~M * (U @ V.T - X)) @ V,
             "the mask is upside down: M is True where X was observed.",
         ),
+        *_mistakes(
+            "M has the shape of X and masks the residual entry by entry, before the product with "
+            "V: M * (…), neither M @ (…) nor (…)[M].",
+            lambda X, M, U, V, eta: U - eta * (M @ (U @ V.T - X)) @ V,
+            lambda X, M, U, V, eta: U - eta * (U @ V.T - X)[M] @ V,
+            lambda X, M, U, V, eta: U - eta * M * ((U @ V.T - X) @ V),
+        ),
         Mistake(
             lambda X, M, U, V, eta: U + eta * (M * (U @ V.T - X)) @ V,
             "that climbs: subtract the gradient.",
+            _step_is_multiple(-1),
         ),
         Mistake(
-            lambda X, M, U, V, eta: U - 2 * eta * (M * (U @ V.T - X)) @ V,
-            "the ½ before the square cancels the 2; the step is twice too long.",
+            lambda X, M, U, V, eta: U - eta * (M * (U @ V.T - X)) @ V / M.sum(),
+            "the direction is right, the length is not: η times the gradient of half the sum, "
+            "without a 2 and without dividing by the number of ratings.",
+            _step_is_multiple(1),
         ),
-        Mistake(
-            lambda X, M, U, V, eta: U - (M * (U @ V.T - X)) @ V,
-            "η is missing.",
-        ),
-        Mistake(
-            lambda X, M, U, V, eta: (M * (U @ V.T - X)) @ V,
-            "that is the gradient; return the new U, U − η times the gradient.",
-        ),
-        Mistake(
+        *_mistakes(
+            "that is a part of the step; return the new U, U − η E V.",
             lambda X, M, U, V, eta: M * (U @ V.T - X),
-            "that is the residual E; return the new U, U − η E V.",
+            lambda X, M, U, V, eta: (M * (U @ V.T - X)) @ V,
+            lambda X, M, U, V, eta: eta * (M * (U @ V.T - X)) @ V,
         ),
         Mistake(
             lambda X, M, U, V, eta: V - eta * (M * (U @ V.T - X)).T @ U,
             "that is the step of V; return the new U.",
+        ),
+        Mistake(
+            lambda X, M, U, V, eta: (_masked_step(X, M, U, V, eta), V),
+            "the new U is right; return it alone.",
+            _on_all(_RATINGS, lambda got, *case: equal(got[0], _masked_step(*case))),
         ),
     ],
     variants=[
@@ -371,52 +412,29 @@ masked_step = Exercise(
 # 5. Explore
 
 
-def _about(got, wanted):
-    return np.shape(got) == () and abs(got - wanted) < 0.01
-
-
-def _number_mistake(number, hint):
-    """Return the mistake of giving about this number."""
-    return Mistake(number, hint, lambda answer: _about(answer, number))
-
-
 scale = Exercise(
     solution=np.sqrt(2),
     praise="c² = 2. Unbalanced minima are steeper, so large steps end nearer to balance.",
-    hint="at the limit u² + v² = 2/η, that is 5c² + 5/c² = 12.5. Give c to two decimals.",
-    accepts=_about,
+    hint="give one number. The minimum u = c√5, v = √5/c holds while u² + v² is below 2/η.",
+    accepts=about,
     mistakes=[
-        _number_mistake(
-            2,
-            "that is c²; take the square root.",
-        ),
-        _number_mistake(
+        Mistake("1.41", "give a number, without quotes.", lambda c: isinstance(c, str)),
+        Mistake(1.4, "close, but not to two decimals.", lambda c: abs(c - np.sqrt(2)) < 0.05),
+        number_mistake(2, "that is c²; take the square root."),
+        Mistake(
             np.sqrt(0.5),
-            "that minimum is as steep, with small u and large v; c is above 1.",
+            "c is at least 1, so that u grows. (The minimum at 1/c is as steep as that at c.)",
+            lambda c: c < 1,
         ),
-        _number_mistake(
-            np.sqrt(2.5),
-            "5c² = 12.5 leaves out v: the curvature is u² + v² = 5c² + 5/c².",
+        Mistake(
+            1.25,
+            "η = 0.16 still holds that minimum: u = c√5, v = √5/c, and u² + v² is below 2/η.",
+            lambda c: 1 <= c < np.sqrt(2),
         ),
-        _number_mistake(
-            np.sqrt(1.25),
-            "10c² = 12.5 scales both: u grows by c, but v shrinks, so the curvature is 5c² + 5/c².",
-        ),
-        _number_mistake(
-            1,
-            "at c = 1 the curvature is 10, and η = 0.16 holds it: the limit is 2/η, not 1/η.",
-        ),
-        _number_mistake(
-            np.sqrt(10),
-            "that is u; c is u/√5.",
-        ),
-        _number_mistake(
-            2.5,
-            "2.5 is c² + 1/c² at the limit; solve for c.",
-        ),
-        _number_mistake(
-            12.5,
-            "12.5 is the curvature 2/η at the limit; which c has it?",
+        Mistake(
+            1.5,
+            "a smaller c lets go already: u = c√5, v = √5/c, and u² + v² is above 2/η.",
+            lambda c: c > np.sqrt(2),
         ),
     ],
     variants=[1.41, 1.414, 2**0.5],
