@@ -1,0 +1,334 @@
+"""Honest forecasts: baselines, rolling origins, and entries that go missing (lesson 6).
+
+Every forecaster here has `fit(X)` and `forecast(steps, X=None)`: the tables that follow those that
+were fitted, or those that follow a longer X. A forecast of step t may use the steps before t only.
+
+    X̂_{t+h} = X_t                     last value
+    X̂_{t+h} = X_{t+h−s}               a season of s steps ago (a week ago, for s = 7 days)
+    X̂_{t+h} = mean of Xᵤ              over all u, or over those in the same phase of the season
+    x̂_t = Σ_l a_l x_{t−l}             scalar autoregression: the same numbers a_l for every entry
+
+References
+----------
+R. J. Hyndman and G. Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., 2021, chapter 5.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from mflib._validation import check_count, check_number
+from mflib.sequential.preparation import (
+    LARGEST_COUNT,
+    check_like,
+    check_sequence,
+    check_steps,
+    phases,
+    seasonal_profile,
+)
+from mflib.sequential.transitions import check_lags, roll_forward
+
+
+class _Baseline(BaseEstimator):
+    """What all baselines share: they forecast from the tables they keep, or from longer ones."""
+
+    def fit(self, X: ArrayLike, y=None, *, steps=None):
+        """Fit the tables X (n_steps, m, n) or vectors (n_steps, n), NaN where missing.
+
+        `steps` are their numbers, consecutive, by default from 0.
+        """
+        tables = check_sequence(X)
+        self.first_step_ = check_steps(steps, len(tables))
+        self.X_, self.n_dims_ = tables, np.ndim(X)
+        self._fit(tables)
+        return self
+
+    def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:
+        """Forecast the tables that follow those that were fitted, or those that follow X."""
+        check_is_fitted(self)
+        check_count(steps, LARGEST_COUNT, "steps")
+        tables = self.X_ if X is None else check_like(X, self.X_)
+        forecast = self._forecast(tables, steps)
+        return forecast if self.n_dims_ == 3 else forecast[:, 0]
+
+    def _fit(self, X):
+        pass
+
+
+class LastValue(_Baseline):
+    """Forecast the last value, or with a season the last value of the same phase.
+
+    Parameters
+    ----------
+    season : int
+        1: the last value. 7, for daily tables: the value a week ago. A missing value is replaced by
+        the last one that was observed in the phase; one that never was, by the mean.
+
+    Examples
+    --------
+    >>> week = np.arange(14.0).reshape(14, 1)
+    >>> print(LastValue().fit(week).forecast(2).ravel(), LastValue(7).fit(week).forecast(2).ravel())
+    [13. 13.] [7. 8.]
+    """
+
+    def __init__(self, season: int = 1):
+        self.season = season
+
+    def _forecast(self, X, steps):
+        check_count(self.season, LARGEST_COUNT, "season")
+        return _continue_season(_fill_forward(X, self.season), self.season, steps)
+
+
+class MeanValue(_Baseline):
+    """Forecast the mean over time, or with a season the mean of the same phase.
+
+    Parameters
+    ----------
+    season : int
+        1: the mean of all steps. 7, for daily tables: the mean of that weekday.
+
+    Examples
+    --------
+    >>> days = np.array([1.0, 2, 3, 6]).reshape(4, 1)
+    >>> print(MeanValue().fit(days).forecast(2).ravel(), MeanValue(2).fit(days).forecast(2).ravel())
+    [3. 3.] [2. 4.]
+    """
+
+    def __init__(self, season: int = 1):
+        self.season = season
+
+    def impute(self) -> np.ndarray:
+        """Return the data that were fitted, with the mean of the phase for missing entries."""
+        check_is_fitted(self)
+        means = self._means(self.X_, 0, len(self.X_))
+        X = np.where(np.isnan(self.X_), means, self.X_)
+        return X if self.n_dims_ == 3 else X[:, 0]
+
+    def _forecast(self, X, steps):
+        return self._means(X, len(X), steps)
+
+    def _means(self, X, start, steps):
+        profile = seasonal_profile(X, self.season, self.first_step_)
+        return profile[phases(self.first_step_ + start, steps, self.season)]
+
+
+class ScalarAutoregression(_Baseline):
+    """Forecast every entry from its own past: x̂_t = Σ_l a_l x_{t−l}, with one a_l for all entries.
+
+    Parameters
+    ----------
+    lags : sequence of int
+
+    Attributes
+    ----------
+    coefficients_ : (n_lags,) array
+        By least squares over all entries and steps at which nothing is missing.
+
+    Examples
+    --------
+    >>> model = ScalarAutoregression((1, 2)).fit([[1.0], [1], [2], [3], [5], [8]])
+    >>> print(model.coefficients_.round(6), model.forecast(2).ravel().round(6))
+    [1. 1.] [13. 21.]
+    """
+
+    def __init__(self, lags: Sequence[int] = (1,)):
+        self.lags = lags
+
+    def _fit(self, X):
+        check_lags(self.lags)
+        longest, n_steps = max(self.lags), len(X)
+        if n_steps <= longest:
+            raise ValueError(
+                f"X has {n_steps} steps; lags up to {longest} need {longest + 1} at least"
+            )
+        columns = [X[longest - lag : n_steps - lag].ravel() for lag in (0, *self.lags)]
+        table = np.stack(columns, axis=1)
+        target, *past = table[~np.isnan(table).any(axis=1)].T
+        if target.size == 0:
+            raise ValueError("no entry is observed at a step and at all its lags; use fewer lags")
+        self.coefficients_ = np.linalg.lstsq(np.stack(past, axis=1), target, rcond=None)[0]
+
+    def _forecast(self, X, steps):
+        filled = _fill_forward(X[-max(self.lags) :], 1)
+        coefficients = self.coefficients_[:, np.newaxis, np.newaxis]
+        return roll_forward(
+            filled.reshape(len(filled), -1, 1), coefficients, self.lags, steps
+        ).reshape(steps, *X.shape[1:])
+
+
+@dataclass(frozen=True)
+class RollingForecast:
+    """Forecasts from rolling origins, and what came.
+
+    `forecasts` and `actual` have the shape (n_origins, horizon, m, n), or without m for a sequence
+    of vectors. The first forecast of an origin is of the step `origins[i]`; it knows the steps
+    before that.
+    """
+
+    origins: np.ndarray
+    forecasts: np.ndarray
+    actual: np.ndarray
+
+    @property
+    def rmse(self) -> float:
+        """The root mean square error of all forecasts."""
+        return rmse(self.actual, self.forecasts)
+
+    @property
+    def rmse_by_horizon(self) -> np.ndarray:
+        """The root mean square error of the forecasts 1, 2, …, horizon steps ahead."""
+        horizons = range(self.actual.shape[1])
+        return np.array([rmse(self.actual[:, h], self.forecasts[:, h]) for h in horizons])
+
+
+def rolling_forecast(
+    model: Any,
+    X: ArrayLike,
+    start: int,
+    horizon: int = 1,
+    *,
+    stride: int = 1,
+    refit: bool = True,
+) -> RollingForecast:
+    """Forecast again and again, each time from one origin later, with what was known then.
+
+    Parameters
+    ----------
+    model : SequentialMF, a baseline, or whatever has `fit(X)` and `forecast(steps, X)`
+        A copy of it is fitted.
+    X : (n_steps, m, n) or (n_steps, n) array, NaN where missing
+    start : int
+        The first step to be forecast.
+    horizon : int
+        How many steps to forecast from each origin.
+    stride : int
+        How many steps later the next origin is. With the horizon as stride, every step is forecast
+        once.
+    refit : bool
+        Whether to fit X[:origin] at every origin. If not, X[:start] is fitted, and each forecast
+        uses the parameters of that fit with the tables up to its origin.
+
+    Returns
+    -------
+    RollingForecast
+
+    Examples
+    --------
+    >>> X = np.array([0.0, 1, 2, 4]).reshape(4, 1)
+    >>> result = rolling_forecast(LastValue(), X, start=2)
+    >>> print(result.origins, result.forecasts.ravel(), round(result.rmse, 3))
+    [2 3] [1. 2.] 1.581
+    """
+    check_sequence(X)
+    X = np.ma.filled(X, np.nan) if np.ma.isMaskedArray(X) else np.asarray(X, dtype=float)
+    check_count(horizon, len(X) - 1, "horizon")
+    check_count(start, len(X) - horizon, "start")
+    check_count(stride, LARGEST_COUNT, "stride")
+    origins = np.arange(start, len(X) - horizon + 1, stride)
+    model = clone(model).fit(X[:start])
+    forecasts = [
+        clone(model).fit(X[:origin]).forecast(horizon)
+        if refit
+        else model.forecast(horizon, X[:origin])
+        for origin in origins
+    ]
+    actual = [X[origin : origin + horizon] for origin in origins]
+    return RollingForecast(origins, np.stack(forecasts), np.stack(actual))
+
+
+def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Return the root mean square error over the entries of `actual` that are not NaN.
+
+    Examples
+    --------
+    >>> rmse([1.0, np.nan, 3.0], [1.0, 9.0, -1.0])
+    2.8284271247461903
+    """
+    actual, forecast = np.asarray(actual, dtype=float), np.asarray(forecast, dtype=float)
+    observed = ~np.isnan(actual)
+    if not observed.any():
+        raise ValueError("actual has no observed entry")
+    return float(np.sqrt(np.mean((forecast - actual)[observed] ** 2)))
+
+
+def random_missing(shape: tuple[int, ...], share: float, *, random_state=None) -> np.ndarray:
+    """Choose entries that go missing, each with the same probability.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of the data.
+    share : float
+        From 0 to 1: how many of the entries, up to rounding.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    array of bool
+        True where an entry goes missing: `np.where(missing, np.nan, X)`.
+
+    Examples
+    --------
+    >>> print(random_missing((10, 4, 5), 0.3, random_state=0).sum())
+    60
+    """
+    size = int(np.prod(shape))
+    missing = np.zeros(size, dtype=bool)
+    n_missing = round(_check_share(share) * size)
+    missing[check_random_state(random_state).permutation(size)[:n_missing]] = True
+    return missing.reshape(shape)
+
+
+def block_missing(shape: tuple[int, ...], share: float, *, random_state=None) -> np.ndarray:
+    """Choose rows of tables that go missing whole: a sensor is off for a day.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_steps, m, n).
+    share, random_state
+        As for `random_missing`.
+
+    Returns
+    -------
+    array of bool, shape (n_steps, m, n)
+        True where an entry goes missing.
+
+    Examples
+    --------
+    >>> missing = block_missing((10, 4, 5), 0.3, random_state=0)
+    >>> print(missing.sum(), missing.all(axis=2).sum())
+    60 12
+    """
+    rows = random_missing(shape[:-1], share, random_state=random_state)
+    return np.broadcast_to(rows[..., np.newaxis], shape).copy()
+
+
+def _fill_forward(X, season):
+    """Replace missing entries by the last observed one of the phase, or by a mean."""
+    if not np.isnan(X).any():
+        return X
+    profile, filled = seasonal_profile(X, season), X.copy()
+    for t in range(len(X)):
+        before = filled[t - season] if t >= season else profile[t % season]
+        filled[t] = np.where(np.isnan(X[t]), before, X[t])
+    return filled
+
+
+def _continue_season(X, season, steps):
+    """Return the tables of the last season again and again; of its mean phases if X is shorter."""
+    if len(X) < season:
+        X = np.concatenate([seasonal_profile(X, 1).repeat(season - len(X), axis=0), X])
+    return X[len(X) - season + np.arange(steps) % season]
+
+
+def _check_share(share):
+    if not 0 <= check_number(share, "share") <= 1:
+        raise ValueError(f"share is {share}; a number from 0 to 1 is needed")
+    return share

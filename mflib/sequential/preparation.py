@@ -1,0 +1,146 @@
+"""What is done to a sequence of tables before it is factorized, and undone after (lesson 6).
+
+    Zₜ = (Xₜ − P_{t mod s}) / c
+
+P is the profile: the mean table, or for a season of s steps one mean table per phase, such as one
+per weekday. c is a scale, the root mean square of what is left: one number, or one for each row or
+each column of a table. Missing entries stay missing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mflib._validation import NEGLIGIBLE, check_count
+
+LARGEST_COUNT = 10**9
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A profile (season, m, n) or None, and a scale that divides a table (m, n)."""
+
+    profile: np.ndarray | None
+    scale: np.ndarray
+    first_step: int
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Return Z for tables X that begin at the first step."""
+        return (X - self._profiles(0, len(X))) / self.scale
+
+    def undo(self, Z: np.ndarray, start: int = 0) -> np.ndarray:
+        """Return X for tables Z that begin `start` steps after the first step."""
+        return Z * self.scale + self._profiles(start, len(Z))
+
+    def _profiles(self, start, n_steps):
+        if self.profile is None:
+            return 0.0
+        return self.profile[phases(self.first_step + start, n_steps, len(self.profile))]
+
+
+def prepare(
+    X: np.ndarray, *, season: int | None, scale: str | None, first_step: int
+) -> Preparation:
+    """Measure the profile and the scale of a sequence of tables.
+
+    Parameters
+    ----------
+    X : (n_steps, m, n) array, NaN where missing
+    season : int or None
+        None: no profile. 1: the mean table. 7: one mean table for each day of the week.
+    scale : {None, "rows", "columns"}
+        Whether one number is the scale, or one per row or per column of a table. A row or column
+        that holds nothing but its profile is divided by the largest entry of X.
+    first_step : int
+        The number of the first table, from which phases of the season are counted.
+    """
+    axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
+    if scale not in axes:
+        raise ValueError(f"scale is {scale!r}; use None, 'rows' or 'columns'")
+    profile = None if season is None else seasonal_profile(X, season, first_step)
+    Z = Preparation(profile, np.ones(()), first_step).apply(X)
+    largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
+    squares = np.nansum((Z / largest) ** 2, axis=axes[scale])
+    size = np.sqrt(squares / np.maximum((~np.isnan(Z)).sum(axis=axes[scale]), 1))
+    size = largest * np.where(size > NEGLIGIBLE, size, 1.0)  # rounding has no size of its own
+    return Preparation(profile, size[:, None] if scale == "rows" else size, first_step)
+
+
+def seasonal_profile(X: np.ndarray, season: int, first_step: int = 0) -> np.ndarray:
+    """Return the mean table of each phase of the season, an array (season, m, n).
+
+    An entry that was never observed in a phase gets its mean over all phases; one that was never
+    observed at all gets the mean of its row, or of everything if the row is empty too.
+    """
+    check_count(season, LARGEST_COUNT, "season")
+    overall = _mean(X, (0, 1, 2), 0.0)
+    everyday = _mean(X, 0, _mean(X, (0, 2), overall))[0]
+    phase = phases(first_step, len(X), season)
+    return np.stack([_mean(X[phase == p], 0, everyday)[0] for p in range(season)])
+
+
+def phases(first_step: int, n_steps: int, season: int) -> np.ndarray:
+    """Return the phase, 0 to season − 1, of each of n consecutive steps."""
+    return np.arange(first_step, first_step + n_steps) % season
+
+
+def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
+    """Return a sequence of tables as floats (n_steps, m, n), NaN where missing.
+
+    A sequence of vectors (n_steps, n) becomes tables of one row. A masked array is missing where
+    its mask is True.
+    """
+    if np.ma.isMaskedArray(X):
+        X = np.ma.filled(X.astype(float), np.nan)
+    try:
+        X = np.asarray(X)
+    except ValueError:
+        raise ValueError(f"{name} is not a sequence of tables: their shapes differ") from None
+    if X.ndim not in (2, 3):
+        raise ValueError(f"{name} has shape {X.shape}; (n_steps, m, n) or (n_steps, n) is needed")
+    if X.size == 0:
+        raise ValueError(f"{name} is empty (shape {X.shape})")
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds entries of type {X.dtype}; real numbers are needed")
+    X = X.astype(np.float64, copy=False)
+    if np.isinf(X).any():
+        raise ValueError(f"{name} has infinite entries; mark missing ones with NaN")
+    if np.isnan(X).all():
+        raise ValueError(f"{name} has no observed entry")
+    return X if X.ndim == 3 else X[:, np.newaxis, :]
+
+
+def check_like(X: ArrayLike, fitted: np.ndarray, name: str = "X") -> np.ndarray:
+    """Return X as `check_sequence` does, refusing tables that are not shaped as those fitted."""
+    X = check_sequence(X, name)
+    if X.shape[1:] != fitted.shape[1:]:
+        raise ValueError(
+            f"{name} has tables of shape {X.shape[1:]}; those fitted have {fitted.shape[1:]}"
+        )
+    return X
+
+
+def check_steps(steps: ArrayLike | None, n_steps: int) -> int:
+    """Return the number of the first step, refusing steps that are not consecutive."""
+    if steps is None:
+        return 0
+    steps = np.asarray(steps)
+    if steps.shape != (n_steps,) or steps.dtype.kind not in "iu":
+        raise ValueError(f"steps must be {n_steps} whole numbers, one for each table")
+    jumps = np.flatnonzero(np.diff(steps) != 1)
+    if jumps.size:
+        before, after = steps[jumps[0]], steps[jumps[0] + 1]
+        raise ValueError(
+            f"step {after} follows step {before}: training steps must be consecutive. A random "
+            "split would learn from the future of what it forecasts; split by time instead, as "
+            "X[:start], and put NaN where a table is missing"
+        )
+    return int(steps[0])
+
+
+def _mean(X, axis, default):
+    """Return the mean of the observed entries with dimensions kept, `default` where none is."""
+    n_observed = (~np.isnan(X)).sum(axis=axis, keepdims=True)
+    total = np.nansum(X, axis=axis, keepdims=True)
+    return np.where(n_observed > 0, total / np.maximum(n_observed, 1), default)

@@ -1,0 +1,649 @@
+"""Lesson 6: transitions are recovered, losses descend, gradients are right, forecasts honest."""
+
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.linalg import block_diag
+from scipy.optimize import approx_fprime, nnls
+from scipy.sparse import csr_array
+from scipy.stats import ortho_group
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ParameterGrid, train_test_split
+
+from mflib._download import cache_folder
+from mflib.completion import solve_rows
+from mflib.datasets import HANGZHOU, fetch_hangzhou_metro
+from mflib.sequential import (
+    JointProblem,
+    LastValue,
+    MeanValue,
+    RolloutBlocks,
+    RolloutLoss,
+    ScalarAutoregression,
+    SequentialMF,
+    block_missing,
+    describe_eigenvalues,
+    fit_transitions,
+    joint_steps,
+    random_missing,
+    rmse,
+    rolling_forecast,
+    rollout_steps,
+)
+from mflib.sequential.transitions import companion_eigenvalues, roll_forward
+
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
+
+FORECASTERS = [
+    LastValue(),
+    LastValue(3),
+    MeanValue(),
+    MeanValue(3),
+    ScalarAutoregression((1, 3)),
+    SequentialMF(2, lags=(1, 3)),
+    SequentialMF(2, lags=(1, 3), season=3, scale="rows", method="joint"),
+    SequentialMF(2, season=1, scale="columns", method="rollout", tol=1e-2),
+]
+
+
+def rotation(modulus, period):
+    angle = 2 * np.pi / period
+    c, s = np.cos(angle), np.sin(angle)
+    return modulus * np.array([[c, -s], [s, c]])
+
+
+def exact_sequence(seed=0, n_steps=30, m=8, n=12, *, T=None):
+    """Return Xₜ = W₀ Tᵗ H without noise, and T in a random basis."""
+    rng = np.random.default_rng(seed)
+    T = block_diag(rotation(0.99, 7), 0.95) if T is None else T
+    G = np.linalg.qr(rng.standard_normal(T.shape))[0] * rng.uniform(0.5, 2, len(T))
+    T = np.linalg.inv(G) @ T @ G
+    W = [rng.standard_normal((m, len(T)))]
+    for _ in range(n_steps - 1):
+        W.append(W[-1] @ T)
+    return np.stack(W) @ rng.standard_normal((len(T), n)), T
+
+
+def noisy_sequence(seed=0, shape=(12, 4, 6), missing=0.0, k=2):
+    rng = np.random.default_rng(seed)
+    W = np.cumsum(rng.standard_normal((*shape[:2], k)), axis=0)
+    X = W @ rng.standard_normal((k, shape[2])) + 0.3 * rng.standard_normal(shape)
+    X[rng.random(shape) < missing] = np.nan
+    return X
+
+
+def sorted_eigenvalues(T):
+    values = np.linalg.eigvals(T)
+    return values[np.lexsort((values.imag, -np.abs(values).round(6)))]
+
+
+# Transitions
+
+
+def test_two_stage_recovers_the_transition_up_to_a_change_of_basis():
+    X, T = exact_sequence()
+    model = SequentialMF(3, transition_regularization=0).fit(X[:25])
+    assert_allclose(sorted_eigenvalues(model.transitions_[0]), sorted_eigenvalues(T), atol=1e-9)
+    assert_allclose(model.forecast(5), X[25:], atol=1e-8)
+    assert_allclose(model.basis_ @ model.basis_.T, np.eye(3), atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["two_stage", "joint"])
+def test_it_recovers_the_transition_where_entries_are_missing(method):
+    X, T = exact_sequence(1, n_steps=40, m=8, n=15)
+    incomplete = np.where(random_missing(X.shape, 0.3, random_state=0), np.nan, X)
+    model = SequentialMF(
+        3,
+        method=method,
+        regularization=0,
+        transition_regularization=0,
+        tol=1e-9,
+        max_iter=2000,
+    ).fit(incomplete)
+    assert_allclose(sorted_eigenvalues(model.transitions_[0]), sorted_eigenvalues(T), atol=1e-4)
+    assert rmse(X, model.impute()) < 1e-3 * X.std()
+
+
+def test_rollout_recovers_the_transition():
+    X, T = exact_sequence(2, n_steps=10)
+    rng = np.random.default_rng(0)
+    two_stage = SequentialMF(3, transition_regularization=0).fit(X)
+    start = RolloutBlocks(
+        two_stage.states_[0],
+        two_stage.transitions_[0] + 0.02 * rng.standard_normal((3, 3)),
+        two_stage.basis_,
+    )
+    loss = RolloutLoss(two_stage.preparation_.apply(X))
+    *_, last = islice(rollout_steps(loss, start), 500)
+    assert last.loss < 1e-3 * loss(*start)
+    assert_allclose(sorted_eigenvalues(last.blocks.transition), sorted_eigenvalues(T), atol=0.02)
+
+
+def test_transitions_with_several_lags_solve_their_ridge_regression():
+    W, lags = noisy_sequence(3, (15, 2, 3)), (1, 4)
+    T = fit_transitions(W, lags, 0.5)
+    P = np.vstack([np.hstack([W[t - 1], W[t - 4]]) for t in range(4, 15)])
+    Q = np.vstack(list(W[4:]))
+    assert_allclose(T.reshape(6, 3), np.linalg.solve(P.T @ P + 0.5 * np.eye(6), P.T @ Q))
+    assert_allclose(fit_transitions(W, lags).reshape(6, 3), np.linalg.lstsq(P, Q, rcond=None)[0])
+    columns = [nnls(P, q)[0] for q in Q.T]
+    nonnegative = fit_transitions(W, lags, nonnegative=True).reshape(6, 3)
+    assert_allclose(nonnegative, np.column_stack(columns), atol=1e-6)
+
+
+def test_rows_that_are_not_known_take_no_part():
+    W = np.array([1.0, 2, 4, 99, 16, 32]).reshape(6, 1, 1)
+    known = np.array([True, True, True, False, True, True])[:, np.newaxis]
+    assert_allclose(fit_transitions(W, (1,), known=known), [[[2.0]]])
+    with pytest.raises(ValueError, match=r"^no row of the tables"):
+        fit_transitions(W, (3,), known=known & (np.arange(6) < 3)[:, np.newaxis])
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(1,), (1, 2), (2, 5)]), st.integers(1, 3))
+def test_the_companion_matrix_rolls_states_forward(seed, lags, k):
+    rng = np.random.default_rng(seed)
+    T, W = rng.standard_normal((len(lags), k, k)) / 3, rng.standard_normal((max(lags), 2, k))
+    eigenvalues = companion_eigenvalues(T, lags)
+    assert eigenvalues.size == k * max(lags)
+    assert (np.diff(np.abs(eigenvalues)) <= 1e-12).all()
+    # Every eigenvalue λ solves det(λᴸ I − Σ_l λ^{L−l} T_l) = 0.
+    for value in eigenvalues:
+        A = value ** max(lags) * np.eye(k) - sum(
+            value ** (max(lags) - lag) * T_l for lag, T_l in zip(lags, T, strict=True)
+        )
+        sizes = np.linalg.svd(A, compute_uv=False)
+        assert sizes[-1] <= 1e-4 * max(1, sizes[0])
+    states = np.concatenate([W, roll_forward(W, T, lags, 3)])
+    for t in range(max(lags), len(states)):
+        expected = sum(states[t - lag] @ T_l for lag, T_l in zip(lags, T, strict=True))
+        assert_allclose(states[t], expected)
+
+
+def test_eigenvalues_in_words():
+    modes = describe_eigenvalues([0.5, -0.5, 0.9 * np.exp(0.2j * np.pi), 1.0, 2.0, 0.0])
+    assert_allclose(modes.modulus, [0.5, 0.5, 0.9, 1, 2, 0])
+    assert_allclose(modes.period, [np.inf, 2, 10, np.inf, np.inf, np.inf])
+    assert_allclose(modes.half_life, [1, 1, np.log(0.5) / np.log(0.9), np.inf, -1, 0])
+
+
+# The joint fit
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([(1,), (1, 2), (2, 5)]),
+    st.sampled_from([0.0, 0.4]),
+    st.sampled_from([0.0, 0.1, 10.0]),
+    st.sampled_from([(0.0, False), (0.1, False), (0.0, True), (0.1, True)]),
+)
+@settings(max_examples=40)
+def test_no_sweep_increases_the_joint_objective(seed, lags, missing, weight, constraint):
+    l1, nonnegative = constraint
+    X = noisy_sequence(seed, missing=missing)
+    X = np.abs(X) if nonnegative else X
+    rng = np.random.default_rng(seed)
+    problem = JointProblem(X, 2, lags, 0.01, weight, 0.01, l1=l1, nonnegative=nonnegative)
+    start = (rng.random(s) for s in ((12, 4, 2), (2, 6), (len(lags), 2, 2)))
+    for before, after in pairwise(islice(joint_steps(problem, *start), 12)):
+        assert after.objective <= before.objective * (1 + 1e-10)
+        if nonnegative:
+            assert min(a.min() for a in (after.states, after.basis, after.transitions)) >= 0
+
+
+def test_the_joint_objective_has_no_slope_where_it_settles():
+    problem = JointProblem(noisy_sequence(4, missing=0.3), 2, (1, 3), 0.05, 2.0, 0.05)
+    rng = np.random.default_rng(0)
+    shapes = (12, 4, 2), (2, 6), (2, 2, 2)
+    *_, last = islice(joint_steps(problem, *(rng.standard_normal(s) for s in shapes)), 1500)
+    point = [last.states, last.basis, last.transitions]
+    for i, block in enumerate(point):
+
+        def value(x, i=i, block=block):
+            return problem.objective(*point[:i], x.reshape(block.shape), *point[i + 1 :])
+
+        assert np.abs(approx_fprime(block.ravel(), value, 1e-6)).max() < 1e-3
+    assert last.objective == pytest.approx(value(last.transitions))
+
+
+def test_without_transitions_the_sweep_is_alternating_least_squares():
+    X = noisy_sequence(5, missing=0.3)
+    problem = JointProblem(X, 2, (1,), 0.1, transition_weight=0.0)
+    rng = np.random.default_rng(0)
+    H = rng.standard_normal((2, 6))
+    steps = joint_steps(problem, rng.standard_normal((12, 4, 2)), H, np.zeros((1, 2, 2)))
+    _, after = islice(steps, 2)
+    stacked = X.reshape(-1, 6)
+    mask = csr_array((~np.isnan(stacked)).astype(float))
+    values = csr_array(np.nan_to_num(stacked))
+    W = solve_rows(values, mask, H.T, 0.1)
+    assert_allclose(after.states.reshape(-1, 2), W, atol=1e-9)
+    c = X.size / 2
+    V = solve_rows(csr_array(values.T), csr_array(mask.T), W, 0.1 * c)
+    assert_allclose(after.basis, V.T, atol=1e-9)
+
+
+def test_a_large_transition_weight_makes_the_states_obey_their_transition():
+    X = noisy_sequence(6, (20, 3, 6))
+    soft, hard = (
+        SequentialMF(2, method="joint", transition_weight=mu, max_iter=500).fit(X)
+        for mu in (0.1, 10)
+    )
+    assert hard.history_["transition"][-1] < soft.history_["transition"][-1]
+    assert hard.history_["compression"][-1] > soft.history_["compression"][-1]
+
+
+# Gauge: H → QH, W → WQ⁻¹, T → QTQ⁻¹ is the same model
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_forecasts_do_not_depend_on_the_basis(seed):
+    X = noisy_sequence(seed, (20, 3, 6))
+    model = SequentialMF(2, lags=(1, 2), transition_regularization=0).fit(X)
+    Q = np.random.default_rng(seed).standard_normal((2, 2)) + 3 * np.eye(2)
+    W, H = model.states_ @ np.linalg.inv(Q), Q @ model.basis_
+    T = fit_transitions(W, (1, 2))
+    assert_allclose(T, Q @ model.transitions_ @ np.linalg.inv(Q), rtol=1e-6, atol=1e-8)
+    forecast = roll_forward(W, T, (1, 2), 3) @ H
+    assert_allclose(model.preparation_.undo(forecast, 20), model.forecast(3), atol=1e-8)
+
+
+def test_the_joint_sweeps_commute_with_rotations_of_the_basis():
+    problem = JointProblem(noisy_sequence(7, missing=0.3), 3, (1, 2))
+    rng = np.random.default_rng(0)
+    W, H, T = (rng.standard_normal(s) for s in ((12, 4, 3), (3, 6), (2, 3, 3)))
+    Q = ortho_group.rvs(3, random_state=0)
+    plain = joint_steps(problem, W, H, T)
+    turned = joint_steps(problem, W @ Q.T, Q @ H, Q @ T @ Q.T)
+    for a, b in islice(zip(plain, turned, strict=True), 5):
+        assert_allclose(a.states @ a.basis, b.states @ b.basis, atol=1e-8)
+        assert a.objective == pytest.approx(b.objective)
+
+
+# Rollout
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.4]), st.sampled_from([0.0, 0.3]))
+@settings(max_examples=20)
+def test_rollout_gradient_and_hessian_against_finite_differences(seed, missing, regularization):
+    X = noisy_sequence(seed, (6, 3, 4), missing)
+    loss, rng = RolloutLoss(X, regularization), np.random.default_rng(seed)
+    blocks = [rng.standard_normal((3, 2)), rng.standard_normal((2, 2)), rng.standard_normal((2, 4))]
+    x, ends = np.concatenate([b.ravel() for b in blocks]), np.cumsum([6, 4])
+
+    def unravel(x):
+        parts = np.split(x, ends)
+        return [p.reshape(b.shape) for p, b in zip(parts, blocks, strict=True)]
+
+    def gradient(x):
+        return np.concatenate([g.ravel() for g in loss.gradients(*unravel(x))])
+
+    numeric = [
+        (loss(*unravel(x + h)) - loss(*unravel(x - h))) / 2e-5 for h in 1e-5 * np.eye(x.size)
+    ]
+    assert_allclose(gradient(x), numeric, rtol=1e-4, atol=1e-4 * (1 + np.abs(numeric).max()))
+    direction = rng.standard_normal(x.size)
+    slope = (gradient(x + 1e-5 * direction) - gradient(x - 1e-5 * direction)) / 2e-5
+    H = loss.hessian(*blocks)
+    assert_allclose(H @ direction, slope, atol=1e-5 * (1 + np.abs(slope).max()))
+    full, block = H @ np.eye(x.size), loss.transition_hessian(*blocks) @ np.eye(4)
+    assert_allclose(full[6:10, 6:10], block, atol=1e-9 * np.abs(full).max())
+
+
+def test_the_linear_blocks_of_the_rollout_are_least_squares():
+    loss = RolloutLoss(noisy_sequence(8, (6, 3, 4), 0.3), 0.2)
+    rng = np.random.default_rng(0)
+    W0, T, H = rng.standard_normal((3, 2)), 0.5 * rng.standard_normal((2, 2)), rng.random((2, 4))
+    best_H = loss.best_basis(W0, T, H)
+    assert_allclose(loss.gradients(W0, T, best_H).basis, 0, atol=1e-8)
+    best_W0 = loss.best_initial(W0, T, H)
+    assert_allclose(loss.gradients(best_W0, T, H).initial, 0, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", ["alternating", "gradient"])
+def test_safe_steps_never_increase_the_rollout_loss(solver):
+    loss = RolloutLoss(noisy_sequence(9, (10, 3, 5), 0.2), 0.01)
+    rng = np.random.default_rng(0)
+    start = RolloutBlocks(*(rng.standard_normal(s) for s in ((3, 2), (2, 2), (2, 5))))
+    losses = [step.loss for step in islice(rollout_steps(loss, start, solver=solver), 60)]
+    assert (np.diff(losses) <= 0).all()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_gradient_descent_through_large_powers_explodes_and_says_so():
+    X, _ = exact_sequence(3, n_steps=25, T=np.diag([1.05, 0.9]))
+    model = SequentialMF(2, method="rollout", learning_rate=0.05)
+    with pytest.warns(ConvergenceWarning, match="^diverged: after .* lower the learning rate 0.05"):
+        model.fit(X)
+    assert not model.converged_
+    assert np.isfinite(model.transitions_).all()
+    assert np.isfinite(model.states_).all()
+    assert np.isfinite(model.forecast(1)).all()
+
+
+def test_a_forecast_that_explodes_is_cut_off_with_a_warning():
+    X = 2.0 ** np.arange(8)[:, np.newaxis, np.newaxis] * np.ones((2, 3))
+    model = SequentialMF(1, transition_regularization=0).fit(X)
+    assert_allclose(model.forecast(3)[:, 0, 0], [256, 512, 1024])
+    with pytest.warns(ConvergenceWarning, match=r"explodes: after 20 steps .* \|λ\| > 1"):
+        forecast = model.forecast(2000)
+    assert_allclose(forecast[18], 2.0**26)
+    assert np.isnan(forecast[19:]).all()
+
+
+# The estimator
+
+
+@pytest.mark.parametrize("model", FORECASTERS, ids=str)
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_forecasters_share_an_interface(model, missing):
+    X = noisy_sequence(10, (24, 3, 6), missing)
+    model = clone(model).fit(X[:20])
+    forecast = model.forecast(4)
+    assert forecast.shape == (4, 3, 6)
+    assert np.isfinite(forecast).all()
+    assert_allclose(model.forecast(4, X[:20]), forecast)
+    assert_allclose(model.forecast(2, X)[0].shape, (3, 6))
+    vectors = clone(model).set_params(**({"rank": 1} if "rank" in model.get_params() else {}))
+    assert vectors.fit(X[:20, 0]).forecast(4).shape == (4, 6)
+    masked = np.ma.masked_invalid(X[:20])
+    assert_array_equal(clone(model).fit(masked).forecast(4), forecast)
+
+
+@pytest.mark.parametrize("model", FORECASTERS, ids=str)
+def test_a_forecast_knows_nothing_of_its_future(model):
+    X = noisy_sequence(11, (20, 3, 6))
+    changed = X.copy()
+    changed[15:] += 100
+    for refit in (True, False):
+        results = [rolling_forecast(model, Y, 12, 2, refit=refit) for Y in (X, changed)]
+        early = results[0].origins <= 15
+        assert_array_equal(results[0].forecasts[early], results[1].forecasts[early])
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([None, 1, 4]),
+    st.sampled_from([None, "rows", "columns"]),
+    st.sampled_from([0.0, 0.5]),
+)
+@settings(max_examples=40)
+def test_preparation_is_undone(seed, season, scale, missing):
+    X = 5 + noisy_sequence(seed, (10, 3, 4), missing)
+    X[:, 1] = 7.0  # a row that never changes
+    model = SequentialMF(1, season=season, scale=scale, max_iter=1000).fit(X, steps=range(3, 13))
+    prepared = model.preparation_.apply(X)
+    assert_allclose(model.preparation_.undo(prepared), X)
+    assert_array_equal(np.isnan(prepared), np.isnan(X))
+    assert_allclose(model.preparation_.undo(prepared[6:], start=6), X[6:])
+    if season == 1 and not missing:
+        assert_allclose(prepared.mean(axis=0), 0, atol=1e-12)
+    if scale is None and not missing:
+        assert np.mean(prepared**2) == pytest.approx(1)
+
+
+def test_a_forecast_does_not_depend_on_the_unit_of_the_data():
+    X = noisy_sequence(12, (20, 3, 6), 0.2)
+    for params in ParameterGrid({"method": ["two_stage", "joint"], "scale": [None, "rows"]}):
+        model = SequentialMF(2, season=1, tol=1e-6, max_iter=1000, **params)
+        one, small, large = (clone(model).fit(u * X).forecast(3) for u in (1, 1e-180, 1e180))
+        assert_allclose(small, 1e-180 * one, rtol=1e-6)
+        assert_allclose(large, 1e180 * one, rtol=1e-6)
+
+
+def test_the_season_follows_the_numbers_of_the_steps():
+    X = np.tile(np.arange(4.0)[:, np.newaxis], (5, 3)) + np.arange(3)
+    X += 1e-9 * noisy_sequence(0, (20, 1, 3))[:, 0]
+    model = SequentialMF(1, season=4).fit(X[3:], steps=range(3, 20))
+    assert_allclose(model.forecast(5), X[:5], atol=1e-6)
+    assert_allclose(MeanValue(4).fit(X[3:], steps=range(3, 20)).forecast(5), X[:5], atol=1e-6)
+    assert_allclose(SequentialMF(1, season=4).fit(X[3:]).forecast(5), X[:5], atol=1e-6)
+
+
+def test_rows_without_entries_are_filled_by_prediction():
+    X, _ = exact_sequence(5, n_steps=30)
+    incomplete = X.copy()
+    incomplete[12, 3] = incomplete[29, 5] = np.nan
+    model = SequentialMF(
+        3, regularization=1e-9, transition_regularization=0, tol=1e-9, max_iter=1000
+    )
+    assert_allclose(model.fit(incomplete).impute(), X, atol=1e-4)
+
+
+def test_the_joint_fit_imputes_blocks_from_both_sides():
+    X, _ = exact_sequence(6, n_steps=40, T=block_diag(rotation(1, 9), rotation(1, 5)))
+    missing = block_missing(X.shape, 0.4, random_state=0)
+    incomplete = np.where(missing, np.nan, X)
+    joint = SequentialMF(4, method="joint", regularization=1e-6, tol=1e-6, max_iter=3000)
+    joint.set_params(transition_regularization=1e-6).fit(incomplete)
+    error = rmse(X[missing], joint.impute()[missing])
+    assert error < 0.1 * rmse(X[missing], MeanValue().fit(incomplete).impute()[missing])
+    assert_array_equal(joint.impute()[~missing], X[~missing])
+
+
+def test_the_joint_fit_needs_no_row_that_is_observed_at_all_lags():
+    X = noisy_sequence(17, (12, 2, 6))
+    X[::2, 0] = X[1::2, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^no row of the tables .* use fewer lags or method='joi"):
+        SequentialMF(2).fit(X)
+    assert np.isfinite(SequentialMF(2, method="joint", max_iter=1000).fit(X).forecast(3)).all()
+
+
+def test_history_has_the_losses_of_training_and_validation_steps():
+    X = noisy_sequence(13, (20, 3, 6))
+    model = SequentialMF(2, method="joint").fit(X[:16], validation=X[16:])
+    plain = SequentialMF(2, method="joint").fit(X[:16])
+    assert_array_equal(model.states_, plain.states_)
+    assert set(model.history_) - set(plain.history_) == {
+        "validation_compression",
+        "validation_transition",
+    }
+    assert {h.shape for h in model.history_.values()} == {(model.n_iter_ + 1,)}
+    Z = model.preparation_.apply(X[:16])
+    errors = model.states_ @ model.basis_ - Z
+    assert model.history_["compression"][-1] == pytest.approx(np.sum(errors**2) / 2)
+    changes = model.states_[1:] - model.states_[:-1] @ model.transitions_[0]
+    assert model.history_["transition"][-1] == pytest.approx(np.sum(changes**2) / 2)
+
+
+def test_nonnegative_and_sparse_fits():
+    X = np.abs(noisy_sequence(14, (20, 4, 6)))
+    for method in ("two_stage", "joint"):
+        model = SequentialMF(3, method=method, nonnegative=True, max_iter=1000).fit(X)
+        assert min(model.states_.min(), model.basis_.min(), model.transitions_.min()) >= 0
+        assert model.forecast(5).min() >= 0
+        # Perron and Frobenius: the eigenvalue of largest modulus of T ≥ 0 is real.
+        assert model.eigenvalues_[0].imag == pytest.approx(0, abs=1e-12)
+        dense, sparse = (
+            SequentialMF(3, method=method, l1=l1, max_iter=1000).fit(X) for l1 in (0, 0.1)
+        )
+        assert np.count_nonzero(dense.basis_) == 18
+        assert np.count_nonzero(sparse.basis_) < 18
+
+
+def test_it_says_when_it_did_not_converge():
+    X = noisy_sequence(15, missing=0.3)
+    with pytest.warns(ConvergenceWarning, match="^not converged after 2 iterations; allow more"):
+        model = SequentialMF(2, tol=0, max_iter=2).fit(X)
+    assert not model.converged_
+
+
+# Baselines, rolling origins, missing entries
+
+
+def test_baselines_by_hand():
+    X = np.array([[1.0, 10], [2, 20], [3, 30], [4, 50], [5, 10]])
+    assert_array_equal(LastValue().fit(X).forecast(2), [[5, 10], [5, 10]])
+    assert_array_equal(LastValue(2).fit(X).forecast(3), [[4, 50], [5, 10], [4, 50]])
+    assert_array_equal(LastValue(2).fit(X[:1]).forecast(2), [[1, 10], [1, 10]])
+    assert_array_equal(MeanValue().fit(X).forecast(1), [[3, 24]])
+    assert_array_equal(MeanValue(2).fit(X).forecast(2), [[3, 35], [3, 50 / 3]])
+    X[4, 0] = X[1, 1] = np.nan
+    assert_array_equal(LastValue().fit(X).forecast(1), [[4, 10]])
+    assert_array_equal(LastValue(2).fit(X).forecast(2), [[4, 50], [3, 10]])
+    assert_array_equal(MeanValue(2).fit(X).forecast(2), [[3, 50], [2, 50 / 3]])
+    assert_array_equal(MeanValue(2).fit(X).impute()[[4, 1], [0, 1]], [2, 50])
+
+
+def test_scalar_autoregression_is_pooled_least_squares():
+    X = noisy_sequence(16, (15, 2, 3), 0.1)
+    model = ScalarAutoregression((1, 3)).fit(X)
+    rows = [
+        (X[t - 1, i, j], X[t - 3, i, j], X[t, i, j])
+        for t in range(3, 15)
+        for i in range(2)
+        for j in range(3)
+    ]
+    table = np.array([row for row in rows if not np.isnan(row).any()])
+    expected = np.linalg.lstsq(table[:, :2], table[:, 2], rcond=None)[0]
+    assert_allclose(model.coefficients_, expected)
+
+
+def test_rolling_forecasts_use_all_that_is_known_at_their_origin():
+    X = np.arange(12.0)[:, np.newaxis, np.newaxis] ** 2
+    result = rolling_forecast(LastValue(), X, 8, 2)
+    assert_array_equal(result.origins, [8, 9, 10])
+    assert_array_equal(result.forecasts.ravel(), [49, 49, 64, 64, 81, 81])
+    assert_array_equal(result.actual.ravel(), [64, 81, 81, 100, 100, 121])
+    errors = (result.actual - result.forecasts)[:, :, 0, 0]
+    assert result.rmse == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert_allclose(result.rmse_by_horizon, np.sqrt(np.mean(errors**2, axis=0)))
+    blocks = rolling_forecast(LastValue(), X, 8, 2, stride=2)
+    assert_array_equal(blocks.origins, [8, 10])
+    grown = rolling_forecast(MeanValue(), X, 8)
+    assert_allclose(grown.forecasts.ravel(), [np.mean(X[:t]) for t in range(8, 12)])
+
+
+def test_without_refitting_only_the_states_follow():
+    X, _ = exact_sequence(7)
+    model = SequentialMF(3, transition_regularization=0)
+    assert rolling_forecast(model, X, 20, 3, refit=False).rmse < 1e-8
+    broken = X.copy()
+    broken[24, 2, 3:] = np.nan
+    result = rolling_forecast(model.set_params(regularization=1e-8), broken, 20, 3, refit=False)
+    assert result.rmse < 1e-4
+    assert np.isfinite(result.forecasts).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_masks_have_their_share(seed, share):
+    shape = (7, 5, 4)
+    entries = random_missing(shape, share, random_state=seed)
+    blocks = block_missing(shape, share, random_state=seed)
+    assert entries.sum() == round(share * 140)
+    assert blocks.sum() == 4 * round(share * 35)
+    assert_array_equal(blocks.any(axis=2), blocks.all(axis=2))
+
+
+@pytest.mark.parametrize("model", FORECASTERS, ids=str)
+def test_a_random_split_is_refused_with_its_reason(model):
+    X = noisy_sequence(0, (20, 3, 6))
+    training, _ = train_test_split(np.arange(20), random_state=0)
+    for steps in (training, np.sort(training)):
+        with pytest.raises(
+            ValueError, match=r"^step .* A random split would learn from the future"
+        ):
+            clone(model).fit(X[steps], steps=steps)
+
+
+@pytest.fixture(scope="module")
+def hangzhou():
+    if not (cache_folder() / HANGZHOU.name).is_file():
+        pytest.skip("the Hangzhou metro data are not in the cache")
+    return fetch_hangzhou_metro().counts
+
+
+def test_the_metro_of_hangzhou_tomorrow(hangzhou):
+    week_ago, scalar, model = (
+        rolling_forecast(forecaster, hangzhou, 18).rmse
+        for forecaster in (
+            LastValue(7),
+            ScalarAutoregression((1, 7, 8)),
+            SequentialMF(8, lags=(1, 7, 8), season=1, scale="rows"),
+        )
+    )
+    assert week_ago == pytest.approx(34.3, abs=0.05)
+    assert scalar == pytest.approx(31.6, abs=0.05)
+    assert model < 28.1
+
+
+def test_the_metro_of_hangzhou_in_the_next_hour(hangzhou):
+    vectors = hangzhou.transpose(0, 2, 1).reshape(-1, 80)
+    lags, start = (1, 2, 108, 109, 756, 757), 18 * 108
+    model = SequentialMF(20, lags=lags, season=108, transition_regularization=0.1)
+    for horizon, limit in ((2, 30.0), (4, 31.4), (6, 33.9)):
+        result = rolling_forecast(model, vectors, start, horizon, stride=horizon, refit=False)
+        counted = np.where(result.actual == 0, np.nan, result.actual)
+        assert rmse(counted, result.forecasts) < limit
+
+
+def test_the_metro_of_hangzhou_with_gaps(hangzhou):
+    settings = {"season": 1, "scale": "rows", "method": "joint"}
+    for mask, limit in ((random_missing, 31), (block_missing, 48)):
+        missing = mask(hangzhou.shape, 0.4, random_state=0)
+        incomplete = np.where(missing, np.nan, hangzhou)
+        model = SequentialMF(10, lags=(1, 7, 8), transition_weight=1.0, **settings)
+        assert rmse(hangzhou[missing], model.fit(incomplete).impute()[missing]) < limit
+
+
+X = noisy_sequence()
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: SequentialMF().fit(X[0, 0]), r"X has shape \(6,\); \(n_steps, m, n\) or"),
+        (lambda: SequentialMF().fit(X * np.nan), "X has no observed entry"),
+        (lambda: SequentialMF().fit(X / 0), "X has infinite entries; mark missing ones"),
+        (lambda: SequentialMF().fit(X.astype(str)), "X holds entries of type <U"),
+        (lambda: SequentialMF(7).fit(X), "rank is 7; a whole number from 1 to 6"),
+        (lambda: SequentialMF(2, lags=(12,)).fit(X), "X has 12 steps; lags up to 12 need 13"),
+        (lambda: SequentialMF(2, lags=1).fit(X), r"lags is 1; a sequence such as \(1, 7\)"),
+        (lambda: SequentialMF(2, lags=(0,)).fit(X), "a lag is 0; a whole number from 1"),
+        (lambda: SequentialMF(2, lags=(1, 1)).fit(X), r"lags is \(1, 1\); each lag once"),
+        (lambda: SequentialMF(2, method="svd").fit(X), "method is 'svd'; use 'two_stage'"),
+        (lambda: SequentialMF(2, scale="all").fit(X), "scale is 'all'; use None, 'rows'"),
+        (lambda: SequentialMF(2, season=0).fit(X), "season is 0; a whole number from 1"),
+        (lambda: SequentialMF(2, l1=-1).fit(X), "l1 is -1; at least 0 is needed"),
+        (lambda: SequentialMF(2, nonnegative=True).fit(X), "X has .* negative entries; nonneg"),
+        (
+            lambda: SequentialMF(2, nonnegative=True, season=1).fit(X),
+            "nonnegative needs season=None",
+        ),
+        (
+            lambda: SequentialMF(2, method="rollout", lags=(2,)).fit(X),
+            r"lags is \(2,\); 'rollout' has the one lag 1",
+        ),
+        (lambda: SequentialMF(2, method="rollout", l1=1).fit(X), "'rollout' takes neither l1"),
+        (lambda: SequentialMF(2, learning_rate=1).fit(X), "learning_rate is for 'rollout'"),
+        (lambda: SequentialMF(2).fit(X, steps=[1, 2]), "steps must be 12 whole numbers"),
+        (lambda: SequentialMF(2).fit(X).forecast(0), "steps is 0; a whole number from 1"),
+        (lambda: SequentialMF(2).fit(X).forecast(1, X[:5]), "X has 5 steps; it must begin with"),
+        (
+            lambda: SequentialMF(2).fit(X).forecast(1, X[:, :2]),
+            r"X has tables of shape \(2, 6\); those fitted",
+        ),
+        (
+            lambda: LastValue().fit(X).forecast(1, X[:, :2]),
+            r"X has tables of shape \(2, 6\); those fitted",
+        ),
+        (lambda: ScalarAutoregression((12,)).fit(X), "X has 12 steps; lags up to 12 need 13"),
+        (lambda: rolling_forecast(LastValue(), X, 12), "start is 12; a whole number from 1 to 11"),
+        (
+            lambda: companion_eigenvalues(np.zeros((1, 5, 5)), (757,)),
+            "the companion matrix is 3785×3785; eigenvalues are computed up to 2000×2000",
+        ),
+        (lambda: random_missing((3, 3), 1.5), "share is 1.5; a number from 0 to 1"),
+        (lambda: rmse([np.nan], [1]), "actual has no observed entry"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_bad_input_is_refused(call, sentence):
+    with pytest.raises(ValueError, match="^" + sentence):
+        call()
