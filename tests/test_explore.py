@@ -13,15 +13,41 @@ from PIL import Image
 
 import mflib.explore
 from mflib.explore.base import Choice, Explorer, LogSlider, Slider
+from mflib.explore.completion_rank import _fits, fit_ranks
+from mflib.explore.eigenvalue import ANGLES, BY_SLIDER, FLIPPING, STEADY, WEEKLY, state_path
+from mflib.explore.embedding import (
+    MOST_NEIGHBOURS,
+    PLANES,
+    EmbeddingExplorer,
+    _fitted,
+    map_films,
+    plane_axes,
+)
 from mflib.explore.factorization import THREE, TWO, FactorizationExplorer, count_storage
+from mflib.explore.horizon import (
+    DAYS,
+    HORIZON,
+    KEPT,
+    LAGS,
+    LAST_VALUE,
+    LAST_WEEK,
+    ORIGINS,
+    REMOVED,
+    WEEKDAY_MEAN,
+    HorizonExplorer,
+    _tables,
+    forecast_errors,
+)
 from mflib.explore.loss import EDGES, LOSSES, NOISES, _truth, compare, draw
 from mflib.explore.noise import KNOWN, UNKNOWN, _directions, add_noise
 from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
 from mflib.explore.product import _bifurcation, product_path
 from mflib.explore.quadratic import quadratic_path
+from mflib.explore.race import ALS, EPOCHS, GRADIENT, SGD, race, work_per_epoch
 from mflib.explore.rank import RankExplorer, approximate
 from mflib.explore.traffic import ALTERNATING, SIMULTANEOUS, traffic_run
 from mflib.losses import find_loss
+from mflib.sequential import SequentialMF, rolling_forecast
 
 for module in pkgutil.iter_modules(mflib.explore.__path__):
     importlib.import_module(f"mflib.explore.{module.name}")
@@ -348,3 +374,217 @@ def test_the_predicted_errors_of_the_traffic_explorer_are_bounds(exponent, updat
 def test_the_predicted_explosion_is_close(updates):
     run = traffic_run(1000.0, updates, 1.0)
     assert run.predicted[0] < 2 * run.first[1]
+
+
+@pytest.mark.parametrize(
+    ("eta", "regularization", "k", "state"),
+    [
+        (0.0501, 0.1, 4, "ALS and gradient descent ahead"),
+        (0.01, 0.1, 4, "ALS ahead"),
+        (0.01, 1.0, 4, "All level"),
+        (0.0631, 0.316, 8, "ALS and SGD ahead"),
+        (0.1, 0.1, 4, "Gradient descent diverged"),
+        (10.0, 0.1, 4, "SGD and gradient descent diverged"),
+    ],
+)
+def test_the_race_explorer_names_each_state(eta, regularization, k, state):
+    assert race(eta, regularization, k).state == state
+
+
+@settings(max_examples=30)
+@given(exponent=st.floats(-3, 1), strength=st.floats(-3, 0), k=st.integers(1, 8))
+def test_the_race_is_fair_and_als_never_rises(exponent, strength, k):
+    result = race(10**exponent, 10**strength, k)
+    lost = result.state.lower() if "diverged" in result.state else ""
+    starts = [objective[0] for objective in result.objectives.values()]
+    np.testing.assert_allclose(starts, starts[0], rtol=1e-12)
+    assert (np.diff(result.objectives[ALS]) <= 1e-9 * starts[0]).all()
+    for name, objective in result.objectives.items():
+        exploded = f"{name} in epoch {objective.size - 1}" in result.message
+        assert exploded == (name.lower() in lost)
+        assert exploded or objective.size == EPOCHS + 1
+
+
+@pytest.mark.parametrize("regularization", [0.01, 1.0])
+def test_an_epoch_of_sgd_is_a_step_of_gradient_descent_up_to_the_square_of_eta(regularization):
+    def gap(eta):
+        objectives = race(eta, regularization, 3).objectives
+        return objectives[SGD][1] - objectives[GRADIENT][1]
+
+    assert np.isclose(gap(5e-4) / gap(2.5e-4), 4, rtol=0.05)
+
+
+@pytest.mark.parametrize("k", range(1, 9))
+def test_the_work_of_the_race_is_that_of_the_loops(k):
+    """Count what Cholesky's factorization and two triangular solutions multiply and divide."""
+    factorization = sum((k - f) + sum(k - g for g in range(f + 1, k)) for f in range(k))
+    solutions = 2 * sum(k - f for f in range(k))
+    counted = 2 * 1200 * (k * (k + 1) / 2 + k) + 100 * (factorization + solutions)
+    work = work_per_epoch(k)
+    assert np.isclose(work[ALS], counted / (1200 * k), rtol=0.03)
+    assert work[GRADIENT] < work[SGD]
+    assert (work[ALS] < work[SGD]) == (k <= 3)
+
+
+@pytest.mark.parametrize(
+    ("rank", "regularization", "state"),
+    [
+        (0, 0.01, "Too simple"),
+        (3, 0.01, "Best rank"),
+        (6, 0.01, "Overfitting"),
+        (6, 0.3, "No gain"),
+        (6, 1.0, "No factors left"),
+    ],
+)
+def test_the_explorer_of_ranks_names_each_state(rank, regularization, state):
+    assert fit_ranks(rank, regularization).state == state
+
+
+@settings(max_examples=20)
+@given(rank=st.integers(0, 8), exponent=st.floats(-3, 0))
+def test_the_reconstruction_has_the_chosen_rank_beside_its_biases(rank, exponent):
+    result = fit_ranks(rank, 10**exponent)
+    R = result.reconstruction
+    centred = R - R.mean(axis=0) - R.mean(axis=1, keepdims=True) + R.mean()
+    assert np.linalg.matrix_rank(centred, tol=1e-9) <= rank
+    assert (np.diff(result.training) < 1e-3).all()
+    assert (result.training < result.held_out).all()
+    assert (result.held_out[result.best] <= result.held_out + 0.01).all()
+
+
+def test_without_factors_only_biases_are_left():
+    fits, *_ = _fits(0.1)
+    assert not fits[0].U.any()
+    assert not fits[0].V.any()
+
+
+@pytest.mark.parametrize("film", [1, 60, 98, 120])
+def test_a_map_keeps_the_variance_of_its_plane_and_the_neighbours_of_all_dimensions(film):
+    V = _fitted()[1].V_
+    maps = {plane: map_films(plane, film, 4) for plane in PLANES}
+    for plane, result in maps.items():
+        np.testing.assert_allclose(plane_axes(plane).T @ plane_axes(plane), np.eye(2), atol=1e-12)
+        assert result.share <= maps[PLANES[0]].share  # largest of all planes
+        sizes = np.linalg.norm(V[[film - 1]], axis=1) * np.linalg.norm(V[result.neighbours], axis=1)
+        np.testing.assert_allclose(result.cosines, V[result.neighbours] @ V[film - 1] / sizes)
+        assert film - 1 not in {*result.neighbours, *result.nearest}
+    assert np.isclose(maps["factors 1 and 2"].share + maps["factors 3 and 4"].share, 1)
+
+
+def test_the_neighbours_of_most_films_share_a_genre():
+    states = [map_films(PLANES[0], film, 1).state for film in range(1, 121)]
+    assert states.count("1 of 1 shares a genre") > 110
+
+
+def test_no_label_of_the_map_is_cut_or_meets_another():
+    explorer = EmbeddingExplorer()
+    explorer.set(n_neighbours=MOST_NEIGHBOURS)
+    width, height = explorer.figure.canvas.get_width_height()
+    for film in range(1, 121, 7):
+        explorer.set(film=film)
+        boxes = [text.get_window_extent() for text in explorer._labels]
+        assert all(box.x1 < width and 0 < box.y0 and box.y1 < height for box in boxes)
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+@given(
+    hundredths=st.integers(0, 150),
+    angle=st.integers(0, 180),
+    rhythm=st.sampled_from([BY_SLIDER, *ANGLES]),
+    steps=st.integers(1, 40),
+)
+def test_the_states_follow_the_powers_of_a_transition_with_the_chosen_eigenvalue(
+    hundredths, angle, rhythm, steps
+):
+    modulus = hundredths / 100
+    result = state_path(modulus, angle, rhythm, steps)
+    theta = np.radians(ANGLES.get(rhythm, angle))
+    pair = modulus * np.exp([1j * theta, -1j * theta])
+    np.testing.assert_allclose(np.poly(result.transition), np.poly(pair).real, atol=1e-12)
+    assert np.isclose(result.eigenvalue, pair[0])
+    assert result.path.shape == (steps + 1, 2)
+    last = result.path[0] @ np.linalg.matrix_power(result.transition, steps)
+    np.testing.assert_allclose(result.path[-1], last, rtol=1e-9, atol=1e-12)
+    lengths = np.linalg.norm(result.path, axis=1)
+    np.testing.assert_allclose(lengths, modulus ** np.arange(steps + 1), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("modulus", "angle", "rhythm", "state", "words"),
+    [
+        (0.0, 72, BY_SLIDER, "Gone at once", "T is zero"),
+        (0.8, 72, BY_SLIDER, "Fades and oscillates", "half-life ln 2/(−ln |λ|) = 3.11 steps"),
+        (0.5, 0, BY_SLIDER, "Fades", "= 1 steps; arg λ = 0°: no oscillation"),
+        (0.9, 72, FLIPPING, "Fades and flips sign", "period 2 steps"),
+        (1.0, 72, STEADY, "Stays", "never changes"),
+        (1.0, 72, WEEKLY, "Stays and oscillates", "= 7 steps"),
+        (1.0, 180, BY_SLIDER, "Stays and flips sign", "never changes"),
+        (1.01, 0, BY_SLIDER, "Explodes", "doubling time ln 2/ln |λ| = 69.7 steps"),
+        (1.5, 90, BY_SLIDER, "Explodes and oscillates", "outside the picture"),
+        (1.5, 180, BY_SLIDER, "Explodes and flips sign", "outside the picture"),
+    ],
+)
+def test_the_eigenvalue_explorer_names_each_state(modulus, angle, rhythm, state, words):
+    result = state_path(modulus, angle, rhythm, 20)
+    assert result.state == state
+    assert words in result.message
+
+
+def test_a_weekly_rhythm_returns_after_a_week_and_a_flip_after_two_steps():
+    assert np.allclose(state_path(1.0, 0, WEEKLY, 7).path[-1], [1, 0])
+    assert np.allclose(state_path(1.0, 0, FLIPPING, 2).path[1:], [[-1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("days", DAYS)
+@pytest.mark.parametrize("weekday_mean", [REMOVED, KEPT])
+@pytest.mark.parametrize("lags", LAGS)
+def test_no_error_of_a_forecast_is_outside_the_picture(lags, weekday_mean, days):
+    result = forecast_errors(1, 1, lags, weekday_mean, days)
+    low, high = HorizonExplorer().figure.axes[0].get_ylim()
+    for errors in (result.model, *result.baselines.values()):
+        assert low < errors.min()
+        assert errors.max() < high
+
+
+def test_the_errors_of_the_horizon_explorer_are_those_of_rolling_forecasts():
+    days, rank, errors = 28, 3, []
+    for origin in ORIGINS:
+        known = _tables()[origin - days : origin + HORIZON]
+        model = SequentialMF(rank, lags=(1, 7, 8))
+        errors.append(rolling_forecast(model, known, days, HORIZON).rmse_by_horizon)
+    result = forecast_errors(rank, 1, "1, 7, 8", KEPT, str(days))
+    np.testing.assert_allclose(result.model[rank - 1], np.sqrt(np.mean(np.square(errors), axis=0)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "words"),
+    [
+        ((3, 1, "1", REMOVED, "28"), "Model wins", "Beyond 6 days"),
+        ((3, 10, "1", REMOVED, "28"), "Level", "within 2 % of the best baseline's"),
+        ((3, 1, "1", KEPT, "28"), "Baseline wins", "at none of 14 horizons"),
+        ((3, 1, "1, 7, 8", KEPT, "28"), "Model wins", "Beyond 1 day it"),
+        ((3, 1, "1, 7, 8", REMOVED, "14"), "Baseline wins", "at none of 14 horizons"),
+        ((3, 1, "1, 7, 8", KEPT, "14"), "Model wins", "at 3 of 14 horizons"),
+    ],
+)
+def test_the_horizon_explorer_names_each_state(settings, state, words):
+    result = forecast_errors(*settings)
+    assert result.state == state
+    assert words in result.message
+
+
+@pytest.mark.parametrize("days", DAYS)
+def test_far_ahead_a_forecast_without_weekday_means_becomes_the_weekday_mean(days):
+    """All modes of T fade, so that what is left of the forecast is the profile alone."""
+    result = forecast_errors(3, 1, "1", REMOVED, days)
+    gaps = np.abs(result.model[2] / result.baselines[WEEKDAY_MEAN] - 1)
+    assert gaps[0] > 0.1
+    assert gaps[-1] < 0.01
+    weeks = [6, 13]  # whole weeks ahead, the last value is that of the last week
+    assert np.array_equal(result.baselines[LAST_VALUE][weeks], result.baselines[LAST_WEEK][weeks])
+
+
+def test_ranks_above_that_of_the_data_gain_nothing():
+    errors = forecast_errors(3, 1, "1", REMOVED, "56").model[:, 0]
+    assert (errors[3:] > 0.99 * errors[2]).all()
+    assert (errors[:2] > 1.1 * errors[2]).all()

@@ -123,7 +123,7 @@ def _describe(training, held_out, rank, best, regularization):
         return "Best rank", f"{where}, the least for λ = {regularization:.3g}"
     if rank < best:
         return "Too simple", f"{where}; {least}"
-    if new < 1.01 * held_out[best]:
+    if new < 1.02 * held_out[best]:
         return "No gain", f"{where}; {least}: λ keeps the other factors small"
     return "Overfitting", f"{where}; {least}"
 

@@ -86,8 +86,8 @@ def map_films(plane: str, film: int, n_neighbours: int) -> FilmMap:
         nearest,
         f"{same} of {n_neighbours} share{'s' if same == 1 else ''} a genre",
         f"“{club.titles[film - 1]}” ({genres_in_words(film - 1)}) is nearest, by cosine, to: "
-        f"{near}. The plane shows {share:.0%} of the variance: {found} of {n_neighbours} stand "
-        "nearest on the map too",
+        f"{near}. The plane shows {share:.0%} of the variance; also nearest on the map: "
+        f"{found} of {n_neighbours}",
     )
 
 
@@ -116,7 +116,11 @@ class EmbeddingExplorer(Explorer):
     def draw(self, fig):
         """Make the marks of each genre, and the labels with their lines."""
         ax, self._list = fig.subplots(1, 2, width_ratios=[1.1, 1])
-        ax.set(title="Films by their factors", xlabel="first axis", ylabel="second axis")
+        ax.set(
+            title="Films by their factors; two marks: two genres",
+            xlabel="first axis",
+            ylabel="second axis",
+        )
         ax.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         ax.set_aspect("equal")  # distances count
         ax.axhline(0, color=QUIET, lw=0.8)
@@ -128,7 +132,7 @@ class EmbeddingExplorer(Explorer):
             ax.plot([], [], marker, color=color, mfc="none", mew=1.5, label=name, animated=True)[0]
             for (marker, color), name in zip(marks, club.genre_names, strict=True)
         ]
-        fig.legend(loc="outside lower center", ncols=4, title="a film of two genres has both marks")
+        fig.legend(loc="outside lower center", ncols=4)
         lines = {"color": DATA, "clip_on": False, "in_layout": False, "animated": True}
         (self._leaders,) = ax.plot([], [], lw=0.7, **lines)
         (self._near,) = ax.plot([], [], "o", ms=9, mfc="none", mew=1, **lines)

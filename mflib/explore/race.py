@@ -5,7 +5,7 @@ an epoch of each costs, in multiplications:
 
     gradient   3 |Ω| k + 2 (m + n) k                             residuals, E V, Eᵀ U; then λ and η
     SGD        7 |Ω| k                                           k for e, 3 for each of 2k numbers
-    ALS        |Ω| k (k + 1) + 2 |Ω| k + (m + n) (k³/6 + k²)     Gᵢ, right sides; then Cholesky
+    ALS        |Ω| k (k + 3) + (m + n) (k³/6 + 3k²/2)            Gᵢ and right sides; then Cholesky
 
 Divided by |Ω| k they are the work of an epoch, in predictions of all ratings. It is counted and not
 timed, because a second is another amount of work on every machine.
@@ -46,8 +46,8 @@ class Race:
     """What each method reached, and at what cost.
 
     `objectives` holds J after each epoch, start first, and ends where it exploded; `work` the work
-    of one epoch, in predictions of all ratings; `equal_work` the work that each had done at least
-    after the last epoch.
+    of one epoch, in predictions of all ratings; `equal_work` that of all epochs of the
+    cheapest method.
     """
 
     objectives: dict[str, np.ndarray]
@@ -60,7 +60,7 @@ class Race:
 def work_per_epoch(k: int) -> dict[str, float]:
     """Return the work of one epoch at rank k, in predictions of all ratings."""
     sides = (PEOPLE + FILMS) / RATINGS
-    return {ALS: k + 3 + sides * (k**2 / 6 + k), SGD: 7.0, GRADIENT: 3 + 2 * sides}
+    return {ALS: k + 3 + sides * (k**2 / 6 + 3 * k / 2), SGD: 7.0, GRADIENT: 3 + 2 * sides}
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +139,7 @@ def _describe(objectives, work, equal_work, eta):
     message = f"η = {eta:.3g}: at equal work J has gone from 1 to {values}"
     if lost:
         ends = " and ".join(f"{name} in epoch {n}" for name, n in lost.items())
-        message = f"{message}; J exploded by {ends}"
+        message = f"{message}; exploded: {ends}"
     epochs = ", ".join(f"{equal_work / work[name]:.3g} by {name}" for name in objectives)
     return state, f"{message}. Epochs in this work: {epochs}"
 
