@@ -39,11 +39,9 @@ def download(file: RemoteFile) -> Path:
         If what arrives does not have the expected checksum (it is thrown away), or if the cache
         cannot be written.
     """
-    from requests import (
-        HTTPError,
-        RequestException,
-    )  # slow to import, and most lessons stay offline
+    from requests import HTTPError, RequestException  # slow to import, and rarely needed
 
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
     failure = f"{file.title} could not be downloaded from {urlsplit(file.url).netloc}"
     checksum, folder = f"sha256:{file.sha256}", cache_folder()
     try:

@@ -136,10 +136,9 @@ class EigenvalueExplorer(Explorer):
         x, y = result.eigenvalue.real, result.eigenvalue.imag
         self._eigenvalue.set_data([x], [y])
         self._conjugate.set_data([x], [-y])
-        path = np.where(np.abs(result.path) < 1e3, result.path, np.nan)  # far outside: not drawn
-        self._path.set_data(*path.T)
-        self._component.set_data(np.arange(len(path)), path[:, 0])
+        self._path.set_data(*result.path.T)
+        self._component.set_data(np.arange(len(result.path)), result.path[:, 0])
         t = np.arange(STEPS + 1)
-        envelope = np.minimum(abs(result.eigenvalue) ** t, 1e3)
+        envelope = abs(result.eigenvalue) ** t
         for sign, line in zip((1, -1), self._envelopes, strict=True):
             line.set_data(t, sign * envelope)
