@@ -132,7 +132,7 @@ class ProductExplorer(Explorer):
 
     def draw(self, fig):
         """Make the plane with the minima, the loss curve and the bifurcation diagram."""
-        left, middle, right = fig.subplots(1, 3)
+        left, middle, right = fig.subplots(1, 3, width_ratios=[1, 0.8, 1.2])
         plane(left, LIMIT + 0.2)
         left.set(title="Path; minima uv = 5", xlabel="u", ylabel="v")
         side = np.linspace(X / (LIMIT + 1), LIMIT + 1, 100)
