@@ -2,11 +2,12 @@
 
 Each contender is fitted to the training part of five folds, with one thread, on the same arrays.
 Its predictions, clipped to 1–5, are judged on the held-out part. Whatever turns the arrays into a
-peer's own data set is not timed. Rounds alternate between the contenders. The table shows the
-median time over folds and rounds, the mean error, and the time as a multiple of the first. The
-peers are no part of the course:
+peer's own data set is not timed. Each round has its own seed, the same for all contenders, and
+rounds alternate between them. The table shows the median time over folds and rounds, the error
+(mean over the folds, then mean and standard deviation over the rounds), and the time as a multiple
+of the first. The peers are no part of the course:
 
-    pip install scikit-surprise cornac cmfrec
+    pip install --group benchmark
     python benchmarks/completion.py [rounds]
 
 Data: MovieLens 100K with its official folds, where it can be downloaded; else a generated film club
@@ -47,12 +48,13 @@ def load():
     return data.pairs[order], data.ratings[order], list(folds)
 
 
-# A contender takes pairs and values and returns two functions: one that fits (it is timed) and one
-# that predicts.
+# A contender takes pairs, values and a seed and returns two functions: one that fits (it is timed)
+# and one that predicts.
 
 
 def mflib(estimator):
-    def prepare(pairs, values):
+    def prepare(pairs, values, seed):
+        estimator.set_params(random_state=seed)
         return lambda: estimator.fit(pairs, values), estimator.predict
 
     return prepare
@@ -62,10 +64,10 @@ def surprise_svd(k):
     import pandas as pd
     from surprise import SVD, Dataset, Reader
 
-    def prepare(pairs, values):
+    def prepare(pairs, values, seed):
         frame = pd.DataFrame({"row": pairs[:, 0], "column": pairs[:, 1], "value": values})
         data = Dataset.load_from_df(frame, Reader(rating_scale=(1, 5))).build_full_trainset()
-        model = SVD(n_factors=k, random_state=0)
+        model = SVD(n_factors=k, random_state=seed)
         return lambda: model.fit(data), lambda test: [model.predict(*pair).est for pair in test]
 
     return prepare
@@ -75,7 +77,7 @@ def cornac_mf(k):
     from cornac.data import Dataset
     from cornac.models import MF
 
-    def prepare(pairs, values):
+    def prepare(pairs, values, seed):
         data = Dataset.from_uir(list(zip(*pairs.T.tolist(), values.tolist(), strict=True)))
         model = MF(
             k=k,
@@ -83,7 +85,7 @@ def cornac_mf(k):
             learning_rate=0.01,
             lambda_reg=0.02,
             use_bias=True,
-            seed=0,
+            seed=seed,
             num_threads=1,
         )
 
@@ -103,7 +105,7 @@ def cornac_mf(k):
 def cmfrec_als(k, strength):
     from cmfrec import CMF
 
-    def prepare(pairs, values):
+    def prepare(pairs, values, seed):
         data = sparse.coo_array((values, pairs.T), shape=SHAPE)
         model = CMF(
             k=k,
@@ -113,6 +115,7 @@ def cmfrec_als(k, strength):
             use_float=True,
             verbose=False,
             precompute_for_predictions=False,
+            random_state=seed,
         )
         return lambda: model.fit(sparse.coo_matrix(data)), lambda test: model.predict(*test.T)
 
@@ -121,7 +124,7 @@ def cmfrec_als(k, strength):
 
 def contenders(k_sgd=(20, 100), k_als=(20, 50)):
     """Yield groups (title, {name: package, function to make the contender})."""
-    single = {"dtype": np.float32, "random_state": 0}
+    single = {"dtype": np.float32}
     for k in k_sgd:
         options = {"regularization": 0.02, "max_iter": 20, **single}
         yield (
@@ -170,22 +173,24 @@ def available(group):
 
 
 def measure(group, pairs, values, folds, rounds):
-    """Return for each contender the seconds of all its fits, and its errors."""
+    """Return for each contender its median seconds, and the mean and spread of its errors."""
     seconds, errors = ({name: [] for name in group} for _ in range(2))
-    for name, prepare in group.items():  # compile and load before the clock runs
-        prepare(pairs, values)[0]()
-        seconds[name].clear()
+    for prepare in group.values():  # compile and load before the clock runs
+        prepare(pairs, values, 0)[0]()
     for turn in range(rounds):
         for train, test in folds:
             for name, prepare in sorted(group.items(), reverse=turn % 2 == 1):
-                fit, predict = prepare(pairs[train], values[train])
+                fit, predict = prepare(pairs[train], values[train], turn)
                 begin = perf_counter()
                 fit()
                 seconds[name].append(perf_counter() - begin)
-                if turn == 0:
-                    found = np.clip(predict(pairs[test]), 1, 5)
-                    errors[name].append(np.sqrt(np.mean((found - values[test]) ** 2)))
-    return {name: (median(seconds[name]), np.mean(errors[name])) for name in group}
+                found = np.clip(predict(pairs[test]), 1, 5)
+                errors[name].append(np.sqrt(np.mean((found - values[test]) ** 2)))
+    results = {}
+    for name in group:
+        by_round = np.reshape(errors[name], (rounds, -1)).mean(axis=1)
+        results[name] = median(seconds[name]), by_round.mean(), by_round.std()
+    return results
 
 
 def best_settings(pairs, values, folds):
@@ -242,18 +247,18 @@ def peak_memory(m=40_000, n=20_000, k=64, n_entries=1_000_000):
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     pairs, values, folds = load()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; {rounds} rounds")
     for peer in ("surprise", "cornac", "cmfrec"):
         if find_spec(peer) is None:
             print(f"{peer} is not installed: skipped")
     for title, group in contenders():
-        print(f"\n{title}\n{'':24}{'seconds':>9}{'RMSE':>9}{'ratio':>8}")
+        print(f"\n{title}\n{'':24}{'seconds':>9}{'RMSE':>18}{'ratio':>8}")
         results = measure(available(group), pairs, values, folds, rounds)
         ours = results["mflib"][0]
-        for name, (seconds, error) in results.items():
-            print(f"    {name:20}{seconds:9.4f}{error:9.4f}{seconds / ours:8.2f}")
+        for name, (seconds, error, spread) in results.items():
+            print(f"    {name:22}{seconds:7.4f}  {error:.4f} ± {spread:.4f}{seconds / ours:8.2f}")
     print("\nSGD, k = 100, λ and epochs by cross-validation on the training parts")
     print(f"    mean RMSE {best_settings(pairs, values, folds):.4f}")
     first, cached = compile_times()

@@ -115,6 +115,14 @@ def test_duplicates_count_as_often_as_they_stand():
     assert_allclose(solve_rows(*masks(once), V, 1.0), [[1], [5 / 2]])
 
 
+def test_duplicates_in_a_sparse_matrix_are_summed_and_the_matrix_is_left_as_it_is():
+    twice = sparse.csr_array((np.array([1.0, 3.0]), [0, 0], [0, 2]), shape=(1, 1))
+    small = sparse.coo_array((np.array([100, 100], np.int8), ([0, 0], [0, 0])), shape=(1, 1))
+    assert ObservedEntries.from_sparse(twice).values.tolist() == [4]
+    assert ObservedEntries.from_sparse(small).values.tolist() == [200]
+    assert twice.data.tolist() == [1, 3]
+
+
 def test_a_change_of_type_leaves_the_old_entries():
     entries, _ = problem()
     view = entries.by_row
@@ -125,6 +133,10 @@ def test_a_change_of_type_leaves_the_old_entries():
 
 
 PAIRS = [[0, 0], [1, 2]]
+
+
+def ones(dtype=np.float64, **options):
+    return Factors(np.ones((12, 1), dtype), np.ones((9, 1), dtype), **options)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +152,9 @@ PAIRS = [[0, 0], [1, 2]]
         (lambda: ObservedEntries(PAIRS, [1]), r"values has shape \(1,\); one per pair is needed"),
         (lambda: ObservedEntries(PAIRS, [1, np.nan]), "values has 1 entry that is NaN or infinite"),
         (lambda: ObservedEntries(PAIRS, [1, 2], (2, 2)), r"shape is \(2, 2\), but the pairs need"),
+        (lambda: ObservedEntries(PAIRS, [1, 2], 3), "shape is 3; two whole numbers are needed"),
+        (lambda: ObservedEntries(PAIRS, [1, 2], (2.5, 3)), "each number of shape is 2.5; a whole"),
+        (lambda: ObservedEntries(PAIRS, [1, 1e50]).astype(np.float32), "values are too large for"),
         (lambda: ObservedEntries(PAIRS, [1, 2], row_labels="a"), "row_labels has 1 labels; 2 are"),
         (lambda: ObservedEntries.from_dense([[1, np.inf]]), "X has 1 entry that is NaN or infin"),
         (lambda: ObservedEntries.from_dense([[np.nan]]), "pairs is empty"),
@@ -160,6 +175,19 @@ PAIRS = [[0, 0], [1, 2]]
         (
             lambda: next(als_steps(problem()[0], Factors(np.ones((2, 1)), np.ones((9, 1))))),
             r"the start has factors of shapes \(2, 1\) and \(9, 1\)",
+        ),
+        (
+            lambda: next(sgd_steps(problem()[0], ones(row_bias=np.ones(12)))),
+            "the start has factors",
+        ),
+        (lambda: next(als_steps(problem()[0], ones(int))), "the start has factors of type int64; "),
+        (
+            lambda: next(als_steps(problem()[0], ones(mean=3.0))),
+            "the start has the mean 3.0 without",
+        ),
+        (
+            lambda: solve_rows(*masks(problem()[0]), np.ones((9, 1)), -1),
+            "regularization is -1.0; a",
         ),
     ],
 )
@@ -438,6 +466,26 @@ def test_more_columns_than_the_matrix_has_are_no_trouble(steps, biases):
     step = last(steps(entries, start), 20)
     assert np.isfinite(step.objective)
     assert step.objective < next(steps(entries, start)).objective
+
+
+@given(seeds, st.sampled_from([np.float32, np.float64]), st.floats(-18, -4), st.integers(1, 15))
+def test_als_descends_however_small_the_regularization(seed, dtype, exponent, k):
+    entries, start = problem(seed, n_entries=40, k=k, dtype=dtype)
+    steps = als_steps(entries, start, regularization=10**exponent, weighting="constant")
+    objectives = [step.objective for step in islice(steps, 8)]
+    assert (np.diff(objectives) <= 1e-5 * objectives[0]).all()
+
+
+def test_where_gram_matrices_overflow_als_gives_nan():
+    X, mask = masks(problem(n_entries=200)[0])  # no row is empty
+    V = np.full((9, 2), 1e200)
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        assert np.isnan(solve_rows(X, mask, V, 1.0)).all()
+
+
+def test_half_steps_take_whole_numbers():
+    X = sparse.csr_array([[2, 4], [0, 3]])
+    assert_allclose(solve_rows(X, X.astype(bool), np.array([[1], [2]]), 0.0), [[2], [1.5]])
 
 
 def test_a_regularization_lost_in_rounding_counts_as_none():

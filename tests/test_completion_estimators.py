@@ -151,6 +151,7 @@ def test_it_stops_at_its_tolerance_or_warns(model):
         SGD(2, learning_rate=0.5),
         SGD(2, learning_rate=1e300),
         SGD(2, learning_rate=3.0, dtype=np.float32),
+        SGD(2, learning_rate=1e300, dtype=np.float32),
         SGD(2, learning_rate=50.0, loss="poisson"),
         GradientDescent(2, learning_rate=0.2),
         GradientDescent(2, learning_rate=5.0, loss="poisson"),
@@ -230,6 +231,50 @@ def test_partial_fit_learns_new_rows_and_columns_and_forgets_nothing():
     assert not seen & set(model.recommend(2, n=30)[0])
 
 
+def test_partial_fit_remembers_each_pair_once():
+    model = SGD(2, random_state=0).partial_fit(PAIRS, VALUES)
+    size = len(pickle.dumps(model))
+    for _ in range(3):
+        model.partial_fit(PAIRS, VALUES)
+    assert len(pickle.dumps(model)) < 1.1 * size
+
+
+def test_partial_fit_on_values_far_from_the_first_is_no_divergence():
+    model = SGD(2, learning_rate=0.1, random_state=0).partial_fit(PAIRS, np.full(len(PAIRS), 3.0))
+    for _ in range(100):
+        model.partial_fit(PAIRS, np.zeros(len(PAIRS)))
+    assert model.converged_
+    assert np.abs(model.predict(PAIRS)).max() < 1
+
+
+def test_partial_fit_has_no_tolerance_to_meet():
+    assert SGD(2, tol=1e-9, random_state=0).partial_fit(PAIRS, VALUES).converged_
+
+
+@pytest.mark.parametrize("options", [{"rank": 3}, {"biases": False}])
+def test_partial_fit_refuses_another_model(options):
+    model = SGD(2, random_state=0).partial_fit(PAIRS, VALUES).set_params(**options)
+    with pytest.raises(ValueError, match=r"^rank or biases changed since the first call;"):
+        model.partial_fit(PAIRS, VALUES)
+
+
+def test_warnings_point_at_the_line_of_the_caller():
+    model = SGD(2, learning_rate=1e9, random_state=0)
+    for call in (model.partial_fit, model.partial_fit, model.fit):
+        with pytest.warns(ConvergenceWarning) as caught:
+            call(PAIRS, VALUES)
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("size", "dtype"), [(1e200, np.float64), (1e30, np.float32)])
+def test_values_whose_squares_overflow_are_reported(model, size, dtype):
+    model = model(2, dtype=dtype, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="^(diverged|overflow) in step 1: "):
+        model.fit(PAIRS, size * VALUES)
+    assert np.isfinite(model.predict(PAIRS)).all()
+
+
 def test_the_first_partial_fit_is_one_epoch_of_fit():
     by_part = SGD(2, random_state=0).partial_fit(PAIRS, VALUES)
     at_once = SGD(2, max_iter=1, random_state=0).fit(PAIRS, VALUES)
@@ -246,7 +291,7 @@ def as_pairs(X):
 
 # Whole numbers alone would leave most checks no input, so `as_pairs` stands in for the refusal of
 # all else; that refusal is tested below.
-@pytest.mark.parametrize("model", [ALS(1), SGD(1), GradientDescent(1)])
+@pytest.mark.parametrize("model", [ALS(1), SGD(1), GradientDescent(1, max_iter=30)])
 @pytest.mark.filterwarnings("ignore")
 def test_it_keeps_the_contract_of_scikit_learn(model, monkeypatch):
     monkeypatch.setattr(estimators, "check_pairs", as_pairs)
@@ -277,6 +322,11 @@ def test_a_frame_of_pairs_is_taken():
         (lambda: ALS(2).fit(PAIRS[:, :1], VALUES), r"pairs has shape \(500, 1\); shape \(n_en"),
         (lambda: ALS(2).fit(PAIRS, np.full(500, np.nan)), "Input y contains NaN"),
         (lambda: SGD(2, loss="logistic").fit(PAIRS, VALUES), "values has 500 entries outside the"),
+        (lambda: SGD(2, learning_rate="a").fit(PAIRS, VALUES), "learning_rate holds entries of ty"),
+        (
+            lambda: SGD(2, loss="poisson").fit(PAIRS, VALUES**2, validation=(PAIRS, VALUES - 99)),
+            "values has 500 entries outside the domain",
+        ),
         (lambda: ALS(2).fit(PAIRS, VALUES).predict([[0, -1]]), "pairs holds -1; rows and columns"),
         (lambda: ALS(2).fit(PAIRS, VALUES).recommend(-1), "row is -1; a whole number from 0"),
         (lambda: ALS(2).fit(PAIRS, VALUES).similar(30), "column is 30; a whole number from 0"),

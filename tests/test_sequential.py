@@ -327,9 +327,20 @@ def test_gradient_descent_through_large_powers_explodes_and_says_so():
     assert np.isfinite(model.forecast(1)).all()
 
 
-def test_a_forecast_that_explodes_is_cut_off_with_a_warning():
+def test_a_loss_that_rises_has_not_converged():
+    X = noisy_sequence()
+    model = SequentialMF(2, method="rollout", learning_rate=1e-3, max_iter=5)
+    with pytest.warns(ConvergenceWarning, match="^not converged after 5 iterations"):
+        model.fit(X)
+    assert (np.diff(model.history_["compression"]) > 0).any()
+
+
+@pytest.mark.parametrize(
+    "model", [SequentialMF(1, transition_regularization=0), ScalarAutoregression()], ids=str
+)
+def test_a_forecast_that_explodes_is_cut_off_with_a_warning(model):
     X = 2.0 ** np.arange(8)[:, np.newaxis, np.newaxis] * np.ones((2, 3))
-    model = SequentialMF(1, transition_regularization=0).fit(X)
+    model = clone(model).fit(X)
     assert_allclose(model.forecast(3)[:, 0, 0], [256, 512, 1024])
     with pytest.warns(ConvergenceWarning, match=r"explodes: after 20 steps .* \|λ\| > 1"):
         forecast = model.forecast(2000)
@@ -503,6 +514,9 @@ def test_scalar_autoregression_is_pooled_least_squares():
     table = np.array([row for row in rows if not np.isnan(row).any()])
     expected = np.linalg.lstsq(table[:, :2], table[:, 2], rcond=None)[0]
     assert_allclose(model.coefficients_, expected)
+    X = np.array([[1.0, 10], [2, 20], [np.nan, 40], [np.nan, np.nan]])
+    doubling = ScalarAutoregression().fit(X)
+    assert_allclose(doubling.forecast(2), [[4, 80], [8, 160]])  # from the last observed values
 
 
 def test_rolling_forecasts_use_all_that_is_known_at_their_origin():
@@ -516,6 +530,11 @@ def test_rolling_forecasts_use_all_that_is_known_at_their_origin():
     assert_allclose(result.rmse_by_horizon, np.sqrt(np.mean(errors**2, axis=0)))
     blocks = rolling_forecast(LastValue(), X, 8, 2, stride=2)
     assert_array_equal(blocks.origins, [8, 10])
+    counts = np.ma.masked_equal(X.astype(int), 81)
+    masked = rolling_forecast(LastValue(), counts, 8)
+    assert_array_equal(masked.forecasts.ravel(), [49, 64, 64, 100])
+    assert_array_equal(masked.actual.ravel(), [64, np.nan, 100, 121])
+    assert rmse(counts[8:], masked.forecasts[:, 0]) == masked.rmse
     grown = rolling_forecast(MeanValue(), X, 8)
     assert_allclose(grown.forecasts.ravel(), [np.mean(X[:t]) for t in range(8, 12)])
 
@@ -576,7 +595,7 @@ def test_the_metro_of_hangzhou_tomorrow(hangzhou):
 def test_the_metro_of_hangzhou_in_the_next_hour(hangzhou):
     vectors = hangzhou.transpose(0, 2, 1).reshape(-1, 80)
     lags, start = (1, 2, 108, 109, 756, 757), 18 * 108
-    model = SequentialMF(20, lags=lags, season=108, transition_regularization=0.1)
+    model = SequentialMF(10, lags=lags, season=108)  # chosen on the 5 days before
     for horizon, limit in ((2, 30.0), (4, 31.4), (6, 33.9)):
         result = rolling_forecast(model, vectors, start, horizon, stride=horizon, refit=False)
         counted = np.where(result.actual == 0, np.nan, result.actual)
@@ -608,9 +627,28 @@ X = noisy_sequence()
         (lambda: SequentialMF(2, lags=(0,)).fit(X), "a lag is 0; a whole number from 1"),
         (lambda: SequentialMF(2, lags=(1, 1)).fit(X), r"lags is \(1, 1\); each lag once"),
         (lambda: SequentialMF(2, method="svd").fit(X), "method is 'svd'; use 'two_stage'"),
-        (lambda: SequentialMF(2, scale="all").fit(X), "scale is 'all'; use None, 'rows'"),
+        (lambda: SequentialMF(2, scale="all").fit(X), "scale is 'all'; use None or 'rows' or"),
         (lambda: SequentialMF(2, season=0).fit(X), "season is 0; a whole number from 1"),
-        (lambda: SequentialMF(2, l1=-1).fit(X), "l1 is -1; at least 0 is needed"),
+        (lambda: SequentialMF(2, season=12).fit(X), "season is 12 and X has 12 steps; more are"),
+        (lambda: SequentialMF(2, max_iter=0).fit(X), "max_iter is 0; a whole number from 1"),
+        (
+            lambda: SequentialMF(2, method="rollout", learning_rate=0).fit(X),
+            "learning_rate is 0; a positive number",
+        ),
+        (lambda: MeanValue().fit(1e300 * X), r"X has entries above 1e\+290; scale it down"),
+        (lambda: LastValue().fit(X).forecast(1, X[:5]), "X has 5 steps; it must begin with"),
+        (lambda: fit_transitions(X[:3], (3,)), "W has 3 steps; lags up to 3 need 4"),
+        (lambda: fit_transitions(X * np.nan, (1,)), "W has entries that are NaN or infinite"),
+        (
+            lambda: joint_steps(JointProblem(X, 2, (1,)), X, X[0, :2], X[:1, :2, :2]),
+            r"the start has blocks of shapes \(12, 4, 6\), \(2, 6\), \(1, 2, 2\); \(12, 4, 2\)",
+        ),
+        (
+            lambda: rollout_steps(RolloutLoss(X), RolloutBlocks(X[0], X[0, :2, :2], X[0, :2])),
+            r"the start has blocks of shapes \(4, 6\), \(2, 2\), \(2, 6\); \(4, 2\)",
+        ),
+        (lambda: rmse([1.0, 2], [[1.0], [2]]), r"actual and forecast have shapes \(2,\) and"),
+        (lambda: SequentialMF(2, l1=-1).fit(X), "l1 is -1; a number of at least 0"),
         (lambda: SequentialMF(2, nonnegative=True).fit(X), "X has .* negative entries; nonneg"),
         (
             lambda: SequentialMF(2, nonnegative=True, season=1).fit(X),

@@ -49,14 +49,14 @@ def solve_rows(
         The observed entries, and 1 in the same places.
     V : (n, k) array
     regularization : float or (m,) array
-        λ of each row. Where it is 0, or lost in rounding, the least-squares solution of smallest
-        length is taken, so that rows with fewer than k entries have one too. A row without entries
-        gives zeros.
+        λ of each row, at least 0. Where it is 0, or lost in rounding, the least-squares solution of
+        smallest length is taken, so that rows with fewer than k entries have one too. A row without
+        entries gives zeros.
 
     Returns
     -------
     (m, k) array
-        Row i minimises ½ Σ_{j∈Ωᵢ} (uᵀvⱼ − xᵢⱼ)² + ½ λᵢ ‖u‖².
+        Row i minimises ½ Σ_{j∈Ωᵢ} (uᵀvⱼ − xᵢⱼ)² + ½ λᵢ ‖u‖². It is NaN where Gᵢ overflows.
 
     Examples
     --------
@@ -65,12 +65,15 @@ def solve_rows(
     array([[2. ],
            [1.5]])
     """
-    U = np.empty((mask.shape[0], V.shape[1]), dtype=V.dtype)
+    V = np.asarray(V)
+    V = V.astype(np.result_type(V, np.float32), copy=False)  # whole numbers become float64
+    U = np.full((mask.shape[0], V.shape[1]), np.nan, dtype=V.dtype)
     for rows, grams, targets, strengths in _normal_equations(values, mask, V, regularization):
-        largest = np.einsum("ijj->ij", grams).max(axis=1)
-        ridge = strengths > np.finfo(V.dtype).eps * largest
+        sizes = np.trace(grams, axis1=1, axis2=2)  # at least the largest eigenvalue
+        ridge = strengths > V.shape[1] * np.finfo(V.dtype).eps * sizes
+        bare = ~ridge & np.isfinite(sizes)
         U[rows][ridge] = np.linalg.solve(grams[ridge], targets[ridge, :, None])[..., 0]
-        U[rows][~ridge] = _smallest_solution(grams[~ridge], targets[~ridge])
+        U[rows][bare] = _smallest_solution(grams[bare], targets[bare])
     return U
 
 
@@ -130,6 +133,8 @@ def _normal_equations(values, mask, V, regularization):
     """Yield slices of rows with their Gᵢ + λᵢ I, their right sides, and λᵢ."""
     m, k = mask.shape[0], V.shape[1]
     strengths = np.broadcast_to(np.asarray(regularization, dtype=V.dtype), (m,))
+    if not strengths.min() >= 0:
+        raise ValueError(f"regularization is {strengths.min()}; at least 0 is needed")
     height = max(1, _BLOCK // k**2)
     for start in range(0, m, height):
         rows = slice(start, start + height)
@@ -239,8 +244,8 @@ def als_steps(
     [1.0, 0.0801, 0.0193]
     """
     check_choice(solver, ("numpy", "compiled"), "solver")
-    entries = entries.astype(start.V.dtype)
     check_start(entries, start)
+    entries = entries.astype(start.V.dtype)
     objective = Objective(entries, regularization, weighting)
     if solver == "compiled" and (non_negative or regularization == 0):
         raise ValueError("solver='compiled' needs regularization > 0 and non_negative=False")
@@ -265,6 +270,7 @@ class _HalfStep:
         self.strengths = strengths.astype(values.dtype)
         self.mask = _with_data(values, np.ones_like(values.data))
 
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is not finite in the next step
     def __call__(self, U, b, V, c, mean):
         if b is None:
             return self._solve(self.values, V, U, 0), None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from mflib._validation import check_matrix
+from mflib._validation import check_count, check_matrix
 
 # Rows and columns are numbered with 32 bits in the sparse matrices.
 _LARGEST = np.iinfo(np.int32).max - 1
@@ -61,7 +61,7 @@ class ObservedEntries:
         self.values = _check_values(values, len(pairs))
         self.rows, self.columns = np.ascontiguousarray(pairs.T, dtype=np.int32)
         needed = int(self.rows.max()) + 1, int(self.columns.max()) + 1
-        self.shape = needed if shape is None else (int(shape[0]), int(shape[1]))
+        self.shape = needed if shape is None else _check_shape(shape)
         if np.less(self.shape, needed).any():
             raise ValueError(f"shape is {self.shape}, but the pairs need {needed} at least")
         self.row_labels = _check_labels(row_labels, self.shape[0], "row_labels")
@@ -71,7 +71,7 @@ class ObservedEntries:
     def from_sparse(cls, X: sparse.sparray | sparse.spmatrix) -> "ObservedEntries":
         """Take the stored entries of a SciPy sparse matrix as the observed ones.
 
-        Stored zeros are observed zeros. Duplicates are summed first, as SciPy means them.
+        Stored zeros are observed zeros. Duplicates are summed, as SciPy means them.
 
         Examples
         --------
@@ -81,7 +81,11 @@ class ObservedEntries:
         """
         if not sparse.issparse(X):
             raise ValueError(f"X is a {type(X).__name__}; a SciPy sparse matrix is needed")
-        X = sparse.csr_array(X).tocoo()
+        if X.dtype.kind in "biu":  # a sum of small whole numbers might not fit
+            X = X.astype(np.float64)
+        X = sparse.csr_array(X, copy=True)
+        X.sum_duplicates()
+        X = X.tocoo()
         return cls(np.column_stack(X.coords), X.data, X.shape)
 
     @classmethod
@@ -155,6 +159,8 @@ class ObservedEntries:
         """Return the same entries with values of type float32 or float64."""
         if self.values.dtype == dtype:
             return self
+        if np.abs(self.values).max() > np.finfo(dtype).max:
+            raise ValueError(f"values are too large for {np.dtype(dtype)}; scale them down")
         other = copy(self)
         other.values = self.values.astype(dtype)
         for view in ("by_row", "by_column"):  # they hold the old values
@@ -205,6 +211,13 @@ def check_pairs(pairs: ArrayLike) -> np.ndarray:
     if pairs.max() > _LARGEST:
         raise ValueError(f"pairs holds {pairs.max()}; rows and columns end at {_LARGEST}")
     return pairs.astype(np.int64)
+
+
+def _check_shape(shape):
+    if np.shape(shape) != (2,):
+        raise ValueError(f"shape is {shape!r}; two whole numbers are needed: rows, columns")
+    m, n = (check_count(size, _LARGEST + 1, "each number of shape") for size in shape)
+    return m, n
 
 
 def _check_values(values, n):

@@ -25,6 +25,7 @@ from mflib.completion.model import (
     CompletionStep,
     Factors,
     central_score,
+    check_domain,
     check_nonnegative,
     expectation,
     initial_factors,
@@ -34,6 +35,8 @@ from mflib.completion.sgd import sgd_steps
 from mflib.descent import has_exploded
 
 _MANY = 10**9
+
+_COLUMN = (1 << 32) - 1  # the digits of a packed pair that hold its column
 
 
 class _Completion(RegressorMixin, BaseEstimator):
@@ -62,7 +65,9 @@ class _Completion(RegressorMixin, BaseEstimator):
             If the iteration diverged, or did not meet `tol` in `max_iter` steps.
         """
         n_steps = check_count(self.max_iter, _MANY, "max_iter")
-        return self._fit(pairs, values, n_steps, validation)
+        tol = check_nonnegative(self.tol, "tol")
+        self._fit(pairs, values, n_steps, tol, validation)
+        return self._report()
 
     def predict(self, pairs: ArrayLike) -> np.ndarray:
         """Return the expected values of entries, of any rows and columns.
@@ -89,7 +94,8 @@ class _Completion(RegressorMixin, BaseEstimator):
         """Return the n columns of highest prediction in a row, best first.
 
         Columns without any entry in training are never recommended. In a row that was never seen
-        the order is that of the column biases: what most people like.
+        the order is that of the column biases: what most people like. (Without biases, nothing is
+        known of such a row, and all predictions are equal.)
 
         Parameters
         ----------
@@ -108,8 +114,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         row = check_count(row, _MANY, "row", smallest=0)
         candidates = self.column_counts_ > 0
         if exclude_seen:
-            for pairs in self._seen:
-                candidates[pairs[pairs[:, 0] == row, 1]] = False
+            candidates[self._seen[self._seen >> 32 == row] & _COLUMN] = False
         columns = np.flatnonzero(candidates)
         predictions = expectation(self._scores(np.full_like(columns, row), columns), self.loss)
         best = np.argsort(-predictions, kind="stable")[: check_count(n, _MANY, "n")]
@@ -158,19 +163,19 @@ class _Completion(RegressorMixin, BaseEstimator):
         """Return the loss of the training data, and the number whose change ends the iteration."""
         return step.loss, step.objective
 
-    def _fit(self, pairs, values, n_steps, validation):
+    def _fit(self, pairs, values, n_steps, tol, validation=None):
         entries = self._check_entries(pairs, values, reset=True)
         self._random_state = check_random_state(self.random_state)
         start = self._start(entries)
         self.mean_ = central_score(entries.values, self.loss)
         self.row_counts_, self.column_counts_ = entries.row_counts, entries.column_counts
-        self._seen = [entries.pairs]
+        self._seen = _packed(entries)
         self.n_iter_, self.history_ = 0, {"loss": []}
         if validation is not None:
             validation = self._check_entries(*validation, reset=False)
+            check_domain(validation.values, self.loss)
             self.history_["validation_loss"] = []
-        self._run(entries, start, n_steps, validation)
-        return self
+        self._run(entries, start, n_steps, tol, validation)
 
     def _start(self, entries):
         return initial_factors(
@@ -188,9 +193,8 @@ class _Completion(RegressorMixin, BaseEstimator):
         pairs, values = validate_data(self, pairs, values, reset=reset, dtype=None, y_numeric=True)
         return ObservedEntries(pairs, values)
 
-    def _run(self, entries, start, n_steps, validation=None):
+    def _run(self, entries, start, n_steps, tol, validation=None):
         """Take steps until a stopping rule holds, and keep the last finite iterate."""
-        tol = check_nonnegative(self.tol, "tol")
         steps = self._steps(entries, start)
         limit, previous = _size(entries, start, self.loss), np.inf
         self._keep(next(steps))
@@ -209,8 +213,12 @@ class _Completion(RegressorMixin, BaseEstimator):
             previous = monitored
         if self.converged_:
             self.message_ = f"stopped as planned after {self.n_iter_} steps"
-        else:
-            warn(self.message_, ConvergenceWarning, stacklevel=4)
+
+    def _report(self):
+        """Warn the caller of the caller, if there is reason to."""
+        if not self.converged_:
+            warn(self.message_, ConvergenceWarning, stacklevel=3)
+        return self
 
     def _explosion(self):
         return (
@@ -439,7 +447,7 @@ class SGD(_Completion):
         """Do one epoch over some entries, starting from the factors as they are.
 
         Rows and columns that were not there before are added, with random factors. μ stays the mean
-        of the first call.
+        of the first call. `history_` goes on with the training loss alone.
 
         Parameters
         ----------
@@ -450,7 +458,8 @@ class SGD(_Completion):
         self
         """
         if not hasattr(self, "U_"):
-            return self._fit(pairs, values, 1, None)
+            self._fit(pairs, values, n_steps=1, tol=0)
+            return self._report()
         entries = self._check_entries(pairs, values, reset=False)
         shape = np.maximum(entries.shape, (len(self.U_), len(self.V_)))
         entries = ObservedEntries(entries.pairs, entries.values, tuple(shape))
@@ -458,12 +467,14 @@ class SGD(_Completion):
         m, n = len(self.row_counts_), len(self.column_counts_)
         self.row_counts_ = np.pad(self.row_counts_, (0, shape[0] - m)) + entries.row_counts
         self.column_counts_ = np.pad(self.column_counts_, (0, shape[1] - n)) + entries.column_counts
-        self._seen.append(entries.pairs)
-        self._run(entries, start, 1)
-        return self
+        self._seen = np.union1d(self._seen, _packed(entries))
+        self._run(entries, start, n_steps=1, tol=0)
+        return self._report()
 
     def _grown(self, start):
         """Return the factors as they are, and those of the start for new rows and columns."""
+        if start.U.shape[1] != self.U_.shape[1] or (self.row_bias_ is None) == self.biases:
+            raise ValueError("rank or biases changed since the first call; fit again to change it")
         fitted = (self.U_, self.V_, self.row_bias_, self.column_bias_)[: len(start.parts)]
         U, V, *biases = (
             np.concatenate([old, new[len(old) :]])
@@ -472,12 +483,14 @@ class SGD(_Completion):
         return Factors(U, V, self.mean_ if biases else 0.0, *biases)
 
     def _steps(self, entries, start):
+        learning_rate = check_nonnegative(self.learning_rate, "learning_rate")
+        decay = check_nonnegative(self.decay, "decay")
         return sgd_steps(
             entries,
             start,
-            learning_rate=self.learning_rate / (1 + self.decay * self.n_iter_),
+            learning_rate=learning_rate / (1 + decay * self.n_iter_),
             regularization=self.regularization,
-            decay=self.decay,
+            decay=decay,
             loss=self.loss,
             non_negative=self.non_negative,
             random_state=self._random_state,
@@ -576,8 +589,15 @@ def _known(counts, index):
     return inside & (counts[np.where(inside, index, 0)] > 0)
 
 
+def _packed(entries):
+    """Return each pair (row, column) as one number, row · 2³² + column."""
+    return entries.rows.astype(np.int64) << 32 | entries.columns
+
+
 def _size(entries, start, loss):
     """Return the loss of the zero matrix, plus what the start may add: what is large."""
-    lengths = [np.linalg.norm(part, axis=1).max() for part in (start.U, start.V)]
-    zeros = np.zeros(len(entries))
-    return loss_of(entries.values, zeros, loss) + len(entries) * float(np.prod(lengths)) ** 2
+    u, v, *biases = (
+        np.linalg.norm(part.reshape(len(part), -1), axis=1).max() for part in start.parts
+    )
+    largest = abs(start.mean) + float(u * v + sum(biases))
+    return loss_of(entries.values, np.zeros(len(entries)), loss) + len(entries) * largest * largest

@@ -98,8 +98,8 @@ def gradient_steps(
     [1.0, 0.646, 0.446, 0.337]
     """
     check_nonnegative(learning_rate, "learning_rate")
-    entries = entries.astype(start.U.dtype)
     check_start(entries, start)
+    entries = entries.astype(start.U.dtype)
     objective = Objective(entries, regularization, weighting, loss)
 
     def iterate(factors):

@@ -10,8 +10,8 @@
 
 J is a negative log-posterior, up to a factor and a constant: for Gaussian noise of variance s² and
 independent Gaussian factors of variance s²/λ, its minimum is the most probable factorization (MAP).
-"count" trusts the prior the more the more is known, which no prior does; but it is what stochastic
-gradient descent minimises, because it applies λ at every entry.
+"count" tightens the prior of a row the more is known of it, which no prior fixed beforehand does;
+but it is what stochastic gradient descent lowers, because it applies λ at every entry.
 
 References
 ----------
@@ -56,6 +56,7 @@ class Factors:
             return self.U, self.V
         return self.U, self.V, self.row_bias, self.column_bias
 
+    @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
     def scores(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return x̂ᵢⱼ for pairs of a row i and a column j, without any other entry."""
         result = np.empty(len(rows), dtype=self.U.dtype)
@@ -85,7 +86,7 @@ class Objective:
         check_nonnegative(self.regularization, "regularization")
         check_choice(self.weighting, ("constant", "count"), "weighting")
         check_choice(self.loss, LOSSES, "loss")
-        _check_domain(self.entries.values, self.loss)
+        check_domain(self.entries.values, self.loss)
 
     def strengths(self, counts: np.ndarray, dtype=np.float64) -> np.ndarray:
         """Return λᵢ of each row, given |Ωᵢ| (or of each column)."""
@@ -96,7 +97,8 @@ class Objective:
         """Return the part of J that does not depend on the data."""
         counts = self.entries.row_counts, self.entries.column_counts
         strengths = [self.strengths(c) for c in counts]
-        sizes = [(part.reshape(len(part), -1) ** 2).sum(axis=1) for part in factors.parts]
+        tables = [part.reshape(len(part), -1) for part in factors.parts]
+        sizes = [np.einsum("if,if->i", table, table, dtype=np.float64) for table in tables]
         return float(sum(strengths[i % 2] @ size for i, size in enumerate(sizes))) / 2
 
     def data_loss(self, factors: Factors) -> float:
@@ -202,7 +204,7 @@ def loss_of(values: np.ndarray, scores: np.ndarray, loss: str) -> float:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if loss == "squared":
-            error = scores - values
+            error = np.subtract(scores, values, dtype=np.float64)
             return float(np.vdot(error, error)) / 2
         if loss == "logistic":
             return float((np.logaddexp(0, scores) - values * scores).sum())
@@ -237,7 +239,8 @@ def check_choice(value: str, choices: tuple[str, ...], name: str) -> str:
     return value
 
 
-def _check_domain(values, loss):
+def check_domain(values: np.ndarray, loss: str) -> None:
+    """Refuse values for which the loss has no meaning."""
     outside = {
         "squared": np.zeros(len(values), dtype=bool),
         "logistic": (values != 0) & (values != 1),
@@ -253,11 +256,19 @@ def _check_domain(values, loss):
 
 
 def check_start(entries: ObservedEntries, start: Factors) -> None:
-    """Refuse factors that do not belong to a matrix of the shape of the entries."""
-    shapes, (m, n) = [part.shape for part in start.parts], entries.shape
-    k = start.U.shape[-1]
-    if shapes != [(m, k), (n, k), (m,), (n,)][: len(shapes)]:
+    """Refuse factors that do not belong to a matrix of the shape of the entries, or together."""
+    shapes, (m, n) = [np.shape(part) for part in start.parts], entries.shape
+    k = (shapes[0] or (0,))[-1]
+    if k == 0 or shapes != [(m, k), (n, k), (m,), (n,)][: len(shapes)]:
         raise ValueError(
             f"the start has factors of shapes {' and '.join(map(str, shapes[:2]))}; "
             f"({m}, k) and ({n}, k) are needed, and biases to match"
         )
+    types = {np.asarray(part).dtype for part in start.parts}
+    if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
+        raise ValueError(
+            f"the start has factors of type {' and '.join(sorted(map(str, types)))}; "
+            "float32 or float64 is needed, the same for all"
+        )
+    if start.row_bias is None and start.mean != 0:
+        raise ValueError(f"the start has the mean {start.mean} without biases; it needs biases too")

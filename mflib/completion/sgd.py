@@ -99,33 +99,33 @@ def sgd_steps(
     >>> [round(next(steps).loss, 3) for _ in range(4)]
     [1.0, 0.678, 0.476, 0.353]
     """
-    dtype = start.U.dtype.type
     check_nonnegative(learning_rate, "learning_rate")
     check_nonnegative(decay, "decay")
-    entries = entries.astype(dtype)
     check_start(entries, start)
+    entries = entries.astype(start.U.dtype)
     objective = Objective(entries, regularization, "count", loss)
     order = check_random_state(random_state).permutation(len(entries))
     # Compiled code need not ask whether an index without sign counts from the end.
     rows, columns = (x.astype(np.uint32)[order] for x in (entries.rows, entries.columns))
     data = rows, columns, entries.values[order]
-    options = dtype(regularization), LOSSES.index(loss), bool(non_negative)
+    options = LOSSES.index(loss), bool(non_negative)
 
     def iterate(factors):
         rate = running_loss = np.nan
         for n_iter in count():
             yield SGDStep(*factors, n_iter, objective, rate, running_loss)
             rate = learning_rate / (1 + decay * n_iter)
-            factors, running_loss = _epoch(data, factors, dtype(rate), options)
+            factors, running_loss = _epoch(data, factors, (rate, regularization), options)
 
     return iterate(tuple(vars(start).values()))
 
 
-def _epoch(data, factors, learning_rate, options):
+def _epoch(data, factors, strengths, options):
     """Return new factors after one epoch, and the running loss."""
     U, V, mean, b, c = (f.copy() if isinstance(f, np.ndarray) else f for f in factors)
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = visit_entries(*data, U, V, U.dtype.type(mean), b, c, learning_rate, *options)
+        center, rate, regularization = map(U.dtype.type, (mean, *strengths))
+        loss = visit_entries(*data, U, V, center, b, c, rate, regularization, *options)
     return (U, V, mean, b, c), float(loss)
 
 

@@ -26,13 +26,13 @@ from sklearn.utils.validation import check_is_fitted
 from mflib._validation import check_count, check_number
 from mflib.sequential.preparation import (
     LARGEST_COUNT,
-    check_like,
+    check_later,
     check_sequence,
     check_steps,
     phases,
     seasonal_profile,
 )
-from mflib.sequential.transitions import check_lags, roll_forward
+from mflib.sequential.transitions import check_lags, forecast_states
 
 
 class _Baseline(BaseEstimator):
@@ -53,7 +53,7 @@ class _Baseline(BaseEstimator):
         """Forecast the tables that follow those that were fitted, or those that follow X."""
         check_is_fitted(self)
         check_count(steps, LARGEST_COUNT, "steps")
-        tables = self.X_ if X is None else check_like(X, self.X_)
+        tables = self.X_ if X is None else check_later(X, self.X_)
         forecast = self._forecast(tables, steps)
         return forecast if self.n_dims_ == 3 else forecast[:, 0]
 
@@ -128,7 +128,8 @@ class ScalarAutoregression(_Baseline):
     Attributes
     ----------
     coefficients_ : (n_lags,) array
-        By least squares over all entries and steps at which nothing is missing.
+        By least squares over all entries and steps at which nothing is missing. To forecast, a
+        missing entry takes its last observed value.
 
     Examples
     --------
@@ -141,12 +142,8 @@ class ScalarAutoregression(_Baseline):
         self.lags = lags
 
     def _fit(self, X):
-        check_lags(self.lags)
+        check_lags(self.lags, len(X))
         longest, n_steps = max(self.lags), len(X)
-        if n_steps <= longest:
-            raise ValueError(
-                f"X has {n_steps} steps; lags up to {longest} need {longest + 1} at least"
-            )
         columns = [X[longest - lag : n_steps - lag].ravel() for lag in (0, *self.lags)]
         table = np.stack(columns, axis=1)
         target, *past = table[~np.isnan(table).any(axis=1)].T
@@ -155,11 +152,10 @@ class ScalarAutoregression(_Baseline):
         self.coefficients_ = np.linalg.lstsq(np.stack(past, axis=1), target, rcond=None)[0]
 
     def _forecast(self, X, steps):
-        filled = _fill_forward(X[-max(self.lags) :], 1)
+        filled = _fill_forward(X, 1).reshape(len(X), -1, 1)
         coefficients = self.coefficients_[:, np.newaxis, np.newaxis]
-        return roll_forward(
-            filled.reshape(len(filled), -1, 1), coefficients, self.lags, steps
-        ).reshape(steps, *X.shape[1:])
+        forecast = forecast_states(filled, coefficients, self.lags, steps)
+        return forecast.reshape(steps, *X.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -225,33 +221,35 @@ def rolling_forecast(
     >>> print(result.origins, result.forecasts.ravel(), round(result.rmse, 3))
     [2 3] [1. 2.] 1.581
     """
-    check_sequence(X)
-    X = np.ma.filled(X, np.nan) if np.ma.isMaskedArray(X) else np.asarray(X, dtype=float)
+    X = check_sequence(X).reshape(np.shape(X))
     check_count(horizon, len(X) - 1, "horizon")
     check_count(start, len(X) - horizon, "start")
     check_count(stride, LARGEST_COUNT, "stride")
     origins = np.arange(start, len(X) - horizon + 1, stride)
-    model = clone(model).fit(X[:start])
-    forecasts = [
-        clone(model).fit(X[:origin]).forecast(horizon)
-        if refit
-        else model.forecast(horizon, X[:origin])
-        for origin in origins
-    ]
+    if refit:
+        forecasts = [clone(model).fit(X[:origin]).forecast(horizon) for origin in origins]
+    else:
+        fitted = clone(model).fit(X[:start])
+        forecasts = [fitted.forecast(horizon, X[:origin]) for origin in origins]
     actual = [X[origin : origin + horizon] for origin in origins]
     return RollingForecast(origins, np.stack(forecasts), np.stack(actual))
 
 
 def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Return the root mean square error over the entries of `actual` that are not NaN.
+    """Return the root mean square error over the entries of `actual` that are not NaN or masked.
+
+    A NaN in the forecast of such an entry makes the error NaN.
 
     Examples
     --------
     >>> rmse([1.0, np.nan, 3.0], [1.0, 9.0, -1.0])
     2.8284271247461903
     """
+    masked = np.ma.getmaskarray(actual)
     actual, forecast = np.asarray(actual, dtype=float), np.asarray(forecast, dtype=float)
-    observed = ~np.isnan(actual)
+    if actual.shape != forecast.shape:
+        raise ValueError(f"actual and forecast have shapes {actual.shape} and {forecast.shape}")
+    observed = ~(masked | np.isnan(actual))
     if not observed.any():
         raise ValueError("actual has no observed entry")
     return float(np.sqrt(np.mean((forecast - actual)[observed] ** 2)))

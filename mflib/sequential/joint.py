@@ -26,7 +26,7 @@ from math import sqrt
 
 import numpy as np
 
-from mflib.sequential.transitions import lagged_states, minimise_rows, predictions
+from mflib.sequential.transitions import fit_transitions, minimise_rows, predictions
 
 # Gram matrices of rows with missing entries are made in blocks of about this many numbers.
 _BLOCK = 1 << 22
@@ -121,7 +121,7 @@ def joint_steps(
     W0 : (n_steps, m, k) array
     H0 : (k, n) array
     T0 : (n_lags, k, k) array
-        The start.
+        The start. At least 0 if `problem.nonnegative`.
 
     Yields
     ------
@@ -137,23 +137,29 @@ def joint_steps(
     >>> [round(next(steps).transitions.item(), 3), objectives[0], objectives[-1] < 1e-3]
     [2.0, 117.5, True]
     """
+    n_steps, m, n = problem.X.shape
+    k, n_lags = problem.rank, len(problem.lags)
+    check_blocks((W0, H0, T0), ((n_steps, m, k), (k, n), (n_lags, k, k)))
 
     def iterate(W, H, T):
         for n_iter in count():
-            yield JointStep(
-                n_iter,
-                W,
-                H,
-                T,
-                problem.compression(W, H),
-                problem.transition(W, T),
-                problem.objective(W, H, T),
-            )
+            losses = problem.compression(W, H), problem.transition(W, T), problem.objective(W, H, T)
+            yield JointStep(n_iter, W, H, T, *losses)
             W = update_states(problem, W, H, T, backwards=n_iter % 2 == 1)
             H = _update_basis(problem, W, H)
-            T = _update_transitions(problem, W, T)
+            T = fit_transitions(
+                W, problem.lags, problem.ridge, nonnegative=problem.nonnegative, start=T
+            )
 
     return iterate(W0, H0, T0)
+
+
+def check_blocks(blocks: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Refuse a start whose blocks do not have the shapes that the data and the rank ask for."""
+    found = [np.shape(block) for block in blocks]
+    if found != list(shapes):
+        found, needed = (", ".join(map(str, s)) for s in (found, shapes))
+        raise ValueError(f"the start has blocks of shapes {found}; {needed} are needed")
 
 
 def update_states(problem, W, H, T, *, start=0, backwards=False) -> np.ndarray:
@@ -214,15 +220,6 @@ def _update_basis(problem, W, H):
     errors = problem.errors(W, H).reshape(-1, n)
     A = gram_matrices(problem.observed.reshape(-1, n).T, stacked) + strength * np.eye(k)
     return _minimise(problem, A, (stacked.T @ errors + strength * H).T, H.T, 1).T
-
-
-def _update_transitions(problem, W, T):
-    k = W.shape[2]
-    P, Q = lagged_states(W, problem.lags), W[max(problem.lags) :].reshape(-1, k)
-    A = P.T @ P + problem.ridge * np.eye(P.shape[1])
-    stacked = T.reshape(-1, k)
-    gradient = (A @ stacked - P.T @ Q).T
-    return minimise_rows(A, gradient, stacked.T, nonnegative=problem.nonnegative).T.reshape(T.shape)
 
 
 def _minimise(problem, A, gradient, rows, which):

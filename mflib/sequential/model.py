@@ -13,15 +13,14 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from mflib._validation import check_count, check_number
-from mflib.completion.als import als_steps
-from mflib.completion.entries import ObservedEntries
-from mflib.completion.model import Factors
-from mflib.descent import EXPLOSION, has_exploded
+from mflib._validation import NEGLIGIBLE, check_count
+from mflib.completion.model import check_choice, check_nonnegative
+from mflib.descent import has_exploded
 from mflib.nmf import initial_factors
 from mflib.sequential.joint import JointProblem, joint_steps, update_states
 from mflib.sequential.preparation import (
     LARGEST_COUNT,
+    check_later,
     check_like,
     check_sequence,
     check_steps,
@@ -32,6 +31,7 @@ from mflib.sequential.transitions import (
     check_lags,
     companion_eigenvalues,
     fit_transitions,
+    forecast_states,
     predictions,
     roll_forward,
     usable_rows,
@@ -50,8 +50,9 @@ class SequentialMF(BaseEstimator):
     lags : sequence of int
         Which earlier states predict a state. (1, 7) for daily tables: yesterday, a week ago.
     season : int, optional
-        Length of a season in steps. Its profile, one mean table per phase, is removed first: with 7
-        and daily tables, one for each weekday. 1 removes the mean table. By default nothing.
+        Length of a season in steps, less than n_steps. Its profile, one mean table per phase, is
+        removed first: with 7 and daily tables, one for each weekday. 1 removes the mean table. By
+        default nothing.
     scale : {None, "rows", "columns"}
         Divide rows (or columns) by their root mean square, so that large ones do not decide alone.
         By default one number divides everything.
@@ -75,7 +76,7 @@ class SequentialMF(BaseEstimator):
         η of gradient descent on W₀, T and H, for "rollout", taken as it is: it may diverge. By
         default T takes safe steps, and W₀ and H are least-squares solutions.
     tol : float
-        Where iterations stop: when one decreases the root mean square error (of the prepared data,
+        Where iterations stop: when one changes the root mean square error (of the prepared data,
         penalties included) by `tol` or less.
     max_iter : int
         Largest number of iterations.
@@ -169,26 +170,31 @@ class SequentialMF(BaseEstimator):
         -------
         self
         """
-        self._check_parameters()
         tables = check_sequence(X)
-        self._check_size(tables)
+        self._check_parameters(tables)
         self.n_dims_, self.X_ = np.ndim(X), tables
         self.preparation_ = prepare(
             tables, season=self.season, scale=self.scale, first_step=check_steps(steps, len(tables))
         )
         Z = self.preparation_.apply(tables)
-        followed = Z
+        followed, history = Z, []
         if validation is not None:
             tables = np.concatenate([tables, check_like(validation, tables, "validation")])
             followed = self.preparation_.apply(tables)
-        solvers = {
-            "two_stage": self._fit_two_stage,
-            "joint": self._fit_joint,
-            "rollout": self._fit_rollout,
-        }
-        fitted, history = solvers[self.method](Z, followed)
+
+        def record(factors):
+            history.append(self._losses(followed, *factors))
+
+        fitted = self._two_stages(Z)
+        if self.method == "two_stage":
+            record(fitted)
+        else:
+            iterates = self._joint if self.method == "joint" else self._rollout
+            fitted = self._run(iterates(Z, *fitted), record)
         self.states_, self.basis_, self.transitions_ = fitted
         self.history_ = dict(zip(HISTORY, np.transpose(history), strict=False))
+        if not self.converged_:
+            warn(self.message_, ConvergenceWarning, stacklevel=2)
         return self
 
     def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:
@@ -213,15 +219,17 @@ class SequentialMF(BaseEstimator):
         steps = check_count(steps, LARGEST_COUNT, "steps")
         W = self.states_
         if X is not None:
-            Z = self.preparation_.apply(self._check_later(X))
+            Z = self.preparation_.apply(check_later(X, self.X_))
             W = self._continue_states(Z, W, self.basis_, self.transitions_)
-        states = roll_forward(W, self.transitions_, self.lags, steps)
-        self._cut_off(states, np.abs(W).max())
+        states = forecast_states(W, self.transitions_, self.lags, steps)
         forecast = self.preparation_.undo(states @ self.basis_, start=len(W))
         return forecast if self.n_dims_ == 3 else forecast[:, 0]
 
     def impute(self) -> np.ndarray:
-        """Return the data that were fitted, with Wₜ H in place of missing entries."""
+        """Return the data that were fitted, with Wₜ H in place of missing entries.
+
+        (A row or a column that was never observed has nothing but the profile, or zeros.)
+        """
         check_is_fitted(self)
         fitted = self.preparation_.undo(self.states_ @ self.basis_)
         X = np.where(np.isnan(self.X_), fitted, self.X_)
@@ -233,113 +241,80 @@ class SequentialMF(BaseEstimator):
         check_is_fitted(self)
         return companion_eigenvalues(self.transitions_, self.lags)
 
-    def _fit_two_stage(self, Z, followed):
-        W, H, T = self._two_stages(Z)
-        return (W, H, T), [self._losses(followed, W, H, T)]
+    def _joint(self, Z, W, H, T):
+        """Yield the objective and the factors of every iterate."""
+        for step in joint_steps(self._problem(Z), W, H, T):
+            yield step.objective, (step.states, step.basis, step.transitions)
 
-    def _fit_joint(self, Z, followed):
-        problem = self._problem(Z)
-        steps = joint_steps(problem, *self._two_stages(Z))
-        return self._drive(
-            steps, followed, lambda s: s.objective, lambda s: (s.states, s.basis, s.transitions)
-        )
-
-    def _fit_rollout(self, Z, followed):
-        W, H, T = self._two_stages(Z)
+    def _rollout(self, Z, W, H, T):
+        """Yield the loss and the factors of every iterate."""
         radius = np.abs(np.linalg.eigvals(T[0])).max()
         start = RolloutBlocks(W[0], T[0] / max(radius, 1.0), H)  # so that no power overflows
         loss = RolloutLoss(Z, self.regularization)
         solver = "alternating" if self.learning_rate is None else "gradient"
-        steps = rollout_steps(loss, start, self.learning_rate, solver=solver)
-
-        def factors(step):
+        for step in rollout_steps(loss, start, self.learning_rate, solver=solver):
             W0, T, H = step.blocks
-            return loss.states(W0, T), H, T[np.newaxis]
-
-        return self._drive(steps, followed, lambda s: s.loss, factors)
+            yield step.loss, (loss.states(W0, T), H, T[np.newaxis])
 
     def _two_stages(self, Z):
         """Return W, H and T: the basis first, then the transitions."""
         problem = replace(self._problem(Z), transition_weight=0.0)
-        if self.l1 or self.nonnegative:
-            H = self._constrained_basis(problem)
-        elif problem.observed.all():
+        if _is_projection(problem) and problem.observed.all():
             self._finish(0, True, "the SVD gives the basis at once")
-            H = np.linalg.svd(Z.reshape(-1, Z.shape[2]), full_matrices=False)[2][: self.rank]
+            H = _leading_rows(Z.reshape(-1, Z.shape[2]), self.rank)
         else:
-            H = self._incomplete_basis(problem)
+            H = self._basis_by_sweeps(problem)
         W, known = _encode(problem, H), problem.observed.any(axis=2)
         if self.method == "joint" and not usable_rows(known, self.lags).any():
             known = np.ones_like(known)  # a poor start is better than none
         T = fit_transitions(W, self.lags, problem.ridge, known=known, nonnegative=self.nonnegative)
         return _fill_unknown(W, known, T, self.lags), H, T
 
-    def _incomplete_basis(self, problem):
-        """Return an orthonormal basis of the factorization found by alternating least squares."""
-        stacked = problem.X.reshape(-1, problem.X.shape[2])
-        filled = problem.filled.reshape(stacked.shape)
-        H = np.linalg.svd(filled, full_matrices=False)[2][: self.rank]
-        # The same penalty on both factors gives the same product as λ on W and λc on H.
-        strength = problem.regularization * sqrt(problem.entries_per_component)
-        steps = als_steps(
-            ObservedEntries.from_dense(stacked),
-            Factors(filled @ H.T, H.T),
-            regularization=strength,
-            weighting="constant",
-        )
-        last = self._run(steps, lambda step: step.objective)
-        return np.linalg.svd(np.linalg.qr(last.U)[1] @ last.V.T, full_matrices=False)[2]
-
-    def _constrained_basis(self, problem):
-        """Return the basis that alternating least squares finds under l1 and W, H ≥ 0."""
+    def _basis_by_sweeps(self, problem):
+        """Return the basis that alternating least squares finds, as in lesson 5."""
         stacked = problem.filled.reshape(-1, problem.X.shape[2])
         if self.nonnegative:
             W, H = initial_factors(stacked, self.rank, init="nndsvda", random_state=0)
         else:
-            H = np.linalg.svd(stacked, full_matrices=False)[2][: self.rank]
-            W = stacked @ H.T
+            # This is rows of length 1 and one λ√c for both factors, as lesson 5 starts. Other
+            # starts end in other local minima.
+            small = problem.entries_per_component**-0.25
+            H = small * _leading_rows(stacked, self.rank)
+            W = stacked @ H.T / small**2
         T = np.zeros((len(self.lags), self.rank, self.rank))
         steps = joint_steps(problem, W.reshape(*problem.X.shape[:2], -1), H, T)
-        return self._run(steps, lambda step: step.objective).basis
+        last = self._run((step.objective, step) for step in steps)
+        if not _is_projection(problem):
+            return last.basis
+        triangle = np.linalg.qr(last.states.reshape(-1, self.rank))[1]
+        return _leading_rows(triangle @ last.basis, self.rank)
 
-    def _drive(self, steps, followed, objective, factors):
-        """Run to the end, and return the factors there and the losses of every iterate."""
-        history = []
-
-        def record(step):
-            history.append(self._losses(followed, *factors(step)))
-
-        last = self._run(steps, objective, record)
-        return factors(last), history
-
-    def _run(self, steps, objective, record=lambda step: None):
-        """Return the iterate where the objective settles, or the last finite one."""
+    def _run(self, iterates, record=lambda factors: None):
+        """Return the factors where the objective settles, or the last finite ones."""
         size = np.count_nonzero(~np.isnan(self.X_))  # the sum of squares of the prepared data
-        best, error = None, np.inf
-        for step in islice(steps, self.max_iter + 1):
-            value = objective(step)
-            if step.n_iter == 0:
-                reference = max(size, value)
-            if has_exploded(value, reference):
+        factors, error = None, np.inf
+        for n_iter, (objective, found) in enumerate(islice(iterates, self.max_iter + 1)):
+            if n_iter == 0:
+                reference = max(size, objective)
+            if has_exploded(objective, reference):
                 message = (
-                    f"diverged: after {step.n_iter} steps the loss is not finite, or a million "
-                    f"times that of the start; lower the learning rate {self.learning_rate:g}"
+                    f"diverged: after {n_iter} steps the loss is not finite, or a million times "
+                    f"that of the start; lower the learning rate {self.learning_rate:g}"
                 )
-                self._finish(step.n_iter, False, message)
-                return best
-            record(step)
-            best, previous, error = step, error, sqrt(2 * value)
-            if previous - error <= self.tol * sqrt(size):
-                self._finish(step.n_iter, True, f"converged after {step.n_iter} iterations")
-                return best
+                self._finish(n_iter, False, message)
+                return factors
+            record(found)
+            factors, previous, error = found, error, sqrt(2 * objective)
+            # A learning rate that is too large raises the loss: that is not settled.
+            if abs(previous - error) <= max(self.tol * sqrt(size), NEGLIGIBLE * error):
+                self._finish(n_iter, True, f"converged after {n_iter} iterations")
+                return factors
         message = f"not converged after {self.max_iter} iterations; allow more or a larger tol"
         self._finish(self.max_iter, False, message)
-        return best
+        return factors
 
     def _finish(self, n_iter, converged, message):
         self.n_iter_, self.converged_, self.message_ = n_iter, converged, message
-        if not converged:
-            warn(message, ConvergenceWarning, stacklevel=2)
 
     def _losses(self, followed, W, H, T):
         """Return both losses of the steps that were fitted, and of those that follow if any."""
@@ -351,9 +326,10 @@ class SequentialMF(BaseEstimator):
         everything = self._problem(followed)
         W = self._continue_states(followed, W, H, T)
         later = slice(n_fitted, None)
-        errors = everything.errors(W, H, later)
-        residuals = W[later] - predictions(W, T, self.lags)[-len(errors) :]
-        return *losses, np.sum(errors**2) / 2, np.sum(residuals**2) / 2
+        with np.errstate(over="ignore", invalid="ignore"):  # a learning rate that is too large
+            errors = everything.errors(W, H, later)
+            residuals = W[later] - predictions(W, T, self.lags)[-len(errors) :]
+            return *losses, np.sum(errors**2) / 2, np.sum(residuals**2) / 2
 
     def _continue_states(self, Z, W, H, T):
         """Return the states W of the first steps, and after them those of the later steps of Z."""
@@ -385,35 +361,20 @@ class SequentialMF(BaseEstimator):
             self.nonnegative,
         )
 
-    def _cut_off(self, states, size):
-        """Set states to NaN from where they explode, and say so."""
-        with np.errstate(invalid="ignore"):
-            exploded = ~(np.abs(states).max(axis=(1, 2)) <= EXPLOSION * size)
-        if exploded.any():
-            first = int(np.argmax(exploded))
-            states[first:] = np.nan
-            warn(
-                f"the forecast explodes: after {first + 1} steps it exceeds a million times the "
-                "states, and is NaN from there on, because the transitions have an eigenvalue with "
-                "|λ| > 1; forecast fewer steps, or raise transition_regularization",
-                ConvergenceWarning,
-                stacklevel=3,
+    def _check_parameters(self, X):
+        n_steps, m, n = X.shape
+        check_choice(self.method, ("two_stage", "joint", "rollout"), "method")
+        check_lags(self.lags, n_steps)
+        check_count(self.rank, min(n_steps * m, n), "rank")
+        check_count(self.max_iter, LARGEST_COUNT, "max_iter")
+        strengths = "regularization", "transition_weight", "transition_regularization", "l1", "tol"
+        for name in strengths:
+            check_nonnegative(getattr(self, name), name)
+        if self.season is not None and check_count(self.season, LARGEST_COUNT, "season") >= n_steps:
+            raise ValueError(
+                f"season is {self.season} and X has {n_steps} steps; more are needed, or the "
+                "profile takes up all of X"
             )
-
-    def _check_parameters(self):
-        if self.method not in ("two_stage", "joint", "rollout"):
-            raise ValueError(f"method is {self.method!r}; use 'two_stage', 'joint' or 'rollout'")
-        check_count(self.rank, LARGEST_COUNT, "rank")
-        for name in (
-            "regularization",
-            "transition_weight",
-            "transition_regularization",
-            "l1",
-            "tol",
-        ):
-            if check_number(getattr(self, name), name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least 0 is needed")
-        check_lags(self.lags)
         if self.method == "rollout":
             if tuple(self.lags) != (1,):
                 raise ValueError(f"lags is {self.lags}; 'rollout' has the one lag 1")
@@ -425,41 +386,29 @@ class SequentialMF(BaseEstimator):
             raise ValueError(
                 "nonnegative needs season=None: what is left without a profile has both signs"
             )
-
-    def _check_size(self, X):
-        n_steps, m, n = X.shape
-        if n_steps <= max(self.lags):
-            raise ValueError(
-                f"X has {n_steps} steps; lags up to {max(self.lags)} need "
-                f"{max(self.lags) + 1} at least"
-            )
-        check_count(self.rank, min(n_steps * m, n), "rank")
         negative = np.count_nonzero(X < 0)
         if self.nonnegative and negative:
             raise ValueError(f"X has {negative} negative entries; nonnegative needs X >= 0")
 
-    def _check_later(self, X):
-        tables = check_like(X, self.X_)
-        if len(tables) < len(self.X_):
-            raise ValueError(
-                f"X has {len(tables)} steps; it must begin with the {len(self.X_)} fitted ones"
-            )
-        return tables
+
+def _is_projection(problem):
+    """Tell whether the basis is orthonormal, so that a complete row x has the state x Hᵀ."""
+    return not (problem.l1 or problem.nonnegative)
+
+
+def _leading_rows(X, k):
+    """Return the k leading right singular vectors of X, as rows."""
+    return np.linalg.svd(X, full_matrices=False)[2][:k]
 
 
 def _encode(problem, H):
-    """Return the states of tables for a given basis, which is orthonormal unless constrained.
-
-    A complete row x has the state x Hᵀ; one with missing entries is a ridge regression.
-    """
-    complete = problem.observed.all(axis=2)
-    if problem.l1 or problem.nonnegative or not complete.all():
-        W = np.zeros((*complete.shape, len(H)))
-        W = update_states(replace(problem, transition_weight=0.0), W, H, ())
-        if problem.l1 or problem.nonnegative:
-            return W
-        return np.where(complete[:, :, np.newaxis], problem.filled @ H.T, W)
-    return problem.X @ H.T
+    """Return the states of tables for a given basis: projections, else ridge regressions."""
+    projected = problem.filled @ H.T
+    exact = problem.observed.all(axis=2) & _is_projection(problem)
+    if exact.all():
+        return projected
+    W = update_states(problem, np.zeros_like(projected), H, ())
+    return np.where(exact[:, :, np.newaxis], projected, W)
 
 
 def _fill_unknown(W, known, T, lags):

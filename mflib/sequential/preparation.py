@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mflib._validation import NEGLIGIBLE, check_count
+from mflib.completion.model import check_choice
 
 LARGEST_COUNT = 10**9
+
+# Sums of entries up to this size, and forecasts a million times as large, do not overflow.
+_LARGEST_ENTRY = 1e290
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,7 @@ def prepare(
         The number of the first table, from which phases of the season are counted.
     """
     axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
-    if scale not in axes:
-        raise ValueError(f"scale is {scale!r}; use None, 'rows' or 'columns'")
+    check_choice(scale, tuple(axes), "scale")
     profile = None if season is None else seasonal_profile(X, season, first_step)
     Z = Preparation(profile, np.ones(()), first_step).apply(X)
     largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
@@ -91,10 +94,8 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
     A sequence of vectors (n_steps, n) becomes tables of one row. A masked array is missing where
     its mask is True.
     """
-    if np.ma.isMaskedArray(X):
-        X = np.ma.filled(X.astype(float), np.nan)
     try:
-        X = np.asarray(X)
+        mask, X = np.ma.getmask(X), np.asarray(X)
     except ValueError:
         raise ValueError(f"{name} is not a sequence of tables: their shapes differ") from None
     if X.ndim not in (2, 3):
@@ -103,11 +104,15 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
         raise ValueError(f"{name} is empty (shape {X.shape})")
     if X.dtype.kind not in "biuf":
         raise ValueError(f"{name} holds entries of type {X.dtype}; real numbers are needed")
-    X = X.astype(np.float64, copy=False)
+    X = np.asarray(X, dtype=np.float64)
+    if mask is not np.ma.nomask:
+        X = np.where(mask, np.nan, X)
     if np.isinf(X).any():
         raise ValueError(f"{name} has infinite entries; mark missing ones with NaN")
     if np.isnan(X).all():
         raise ValueError(f"{name} has no observed entry")
+    if np.nanmax(np.abs(X)) > _LARGEST_ENTRY:
+        raise ValueError(f"{name} has entries above {_LARGEST_ENTRY:.0e}; scale it down first")
     return X if X.ndim == 3 else X[:, np.newaxis, :]
 
 
@@ -118,6 +123,14 @@ def check_like(X: ArrayLike, fitted: np.ndarray, name: str = "X") -> np.ndarray:
         raise ValueError(
             f"{name} has tables of shape {X.shape[1:]}; those fitted have {fitted.shape[1:]}"
         )
+    return X
+
+
+def check_later(X: ArrayLike, fitted: np.ndarray) -> np.ndarray:
+    """Return X as `check_like` does, refusing it if it is shorter than what was fitted."""
+    X = check_like(X, fitted)
+    if len(X) < len(fitted):
+        raise ValueError(f"X has {len(X)} steps; it must begin with the {len(fitted)} fitted ones")
     return X
 
 

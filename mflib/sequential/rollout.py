@@ -8,8 +8,9 @@ With Sₜ = W₀ Tᵗ and the errors Eₜ (0 where Xₜ is missing), the chain r
     ∂f/∂W₀ = B₀ + λ n_steps W₀,   ∂f/∂T = Σₜ Sₜᵀ B_{t+1},   ∂f/∂H = Σₜ Sₜᵀ Eₜ + λcH
 
 f is quadratic in W₀ and in H: these blocks are ridge regressions. In T it is a polynomial of degree
-2(n_steps − 1). Along an eigenvector of T with eigenvalue λ both states and gradients grow like
-|λ|ᵗ, so that a learning rate which is safe at one T explodes at another.
+2(n_steps − 1). Along an eigenvector of T with eigenvalue λ states grow like |λ|ᵗ, and their errors
+once they are large; ∂f/∂T multiplies the two, so that its terms grow like t |λ|²ᵗ. A learning rate
+that is safe at one T explodes at another.
 
 c is n_steps·m·n / k, as for the joint fit.
 """
@@ -22,8 +23,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from mflib._validation import check_number
+from mflib.completion.model import check_choice
 from mflib.descent import largest_curvature
-from mflib.sequential.joint import gram_matrices
+from mflib.sequential.joint import check_blocks, gram_matrices
 from mflib.sequential.transitions import minimise_rows, roll_forward
 
 
@@ -87,9 +90,7 @@ class RolloutLoss:
             B = _backwards(E @ H.T, T)
             by_W0, by_H = self._strengths(len(H))
             return RolloutBlocks(
-                B[0] + by_W0 * W0,
-                np.einsum("tmi,tmj->ij", S[:-1], B[1:]),
-                np.einsum("tmi,tmj->ij", S, E) + by_H * H,
+                B[0] + by_W0 * W0, _products(S[:-1], B[1:]), _products(S, E) + by_H * H
             )
 
     def hessian(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> LinearOperator:
@@ -106,24 +107,19 @@ class RolloutLoss:
         def product(direction):
             parts = np.split(np.ravel(direction), ends)
             dW0, dT, dH = (p.reshape(a.shape) for p, a in zip(parts, (W0, T, H), strict=True))
-            dS = np.empty_like(S)
-            dS[0] = dW0
+            dS = np.concatenate([dW0[np.newaxis], S[:-1] @ dT])
             for t in range(1, len(S)):
-                dS[t] = dS[t - 1] @ T + S[t - 1] @ dT
+                dS[t] += dS[t - 1] @ T
             dE = np.where(self.observed, dS @ H + S @ dH, 0.0)
             source = dE @ H.T + E @ dH.T
             source[:-1] += B[1:] @ dT.T
             dB = _backwards(source, T)
-            by_T = np.einsum("tmi,tmj->ij", dS[:-1], B[1:])
-            by_T += np.einsum("tmi,tmj->ij", S[:-1], dB[1:])
-            by_basis = np.einsum("tmi,tmj->ij", dS, E) + np.einsum("tmi,tmj->ij", S, dE)
-            return np.concatenate(
-                [
-                    (dB[0] + by_W0 * dW0).ravel(),
-                    by_T.ravel(),
-                    (by_basis + by_H * dH).ravel(),
-                ]
+            changes = (
+                dB[0] + by_W0 * dW0,
+                _products(dS[:-1], B[1:]) + _products(S[:-1], dB[1:]),
+                _products(dS, E) + _products(S, dE) + by_H * dH,
             )
+            return np.concatenate([change.ravel() for change in changes])
 
         return LinearOperator((W0.size + T.size + H.size,) * 2, product, dtype=np.float64)
 
@@ -201,8 +197,11 @@ def rollout_steps(
     >>> losses[0], losses[-1] < 1e-6, next(steps).blocks.transition.round(2).item()
     (5.0, True, 2.0)
     """
-    if solver not in ("alternating", "gradient"):
-        raise ValueError(f"solver is {solver!r}; use 'alternating' or 'gradient'")
+    check_choice(solver, ("alternating", "gradient"), "solver")
+    if learning_rate is not None and check_number(learning_rate, "learning_rate") <= 0:
+        raise ValueError(f"learning_rate is {learning_rate}; a positive number is needed")
+    (_, m, n), k = loss.X.shape, len(start.basis)
+    check_blocks(start, ((m, k), (k, k), (k, n)))
 
     def iterate(blocks):
         eta = None
@@ -240,6 +239,11 @@ def _move(blocks, gradients, eta):
     with np.errstate(over="ignore", invalid="ignore"):
         moved = (block - eta * g for block, g in zip(blocks, gradients, strict=True))
         return RolloutBlocks(*moved)
+
+
+def _products(A, B):
+    """Return Σₜ Aₜᵀ Bₜ."""
+    return A.reshape(-1, A.shape[2]).T @ B.reshape(-1, B.shape[2])
 
 
 def _backwards(source, T):

@@ -15,11 +15,15 @@ H. Lütkepohl, New Introduction to Multiple Time Series Analysis, 2005, section 
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
 
 from mflib._validation import NEGLIGIBLE, check_count
+from mflib.completion.model import check_nonnegative
+from mflib.descent import EXPLOSION
 from mflib.sequential.preparation import LARGEST_COUNT
 
 # All eigenvalues of a companion matrix of this size take seconds.
@@ -64,23 +68,7 @@ def describe_eigenvalues(eigenvalues: ArrayLike) -> Modes:
 
 
 def companion_eigenvalues(transitions: np.ndarray, lags: Sequence[int]) -> np.ndarray:
-    """Return the eigenvalues of the companion matrix C, in order of falling modulus.
-
-    Parameters
-    ----------
-    transitions : (n_lags, k, k) array
-    lags : sequence of int
-
-    Returns
-    -------
-    array of complex
-        All k·max(lags) of them.
-
-    Raises
-    ------
-    ValueError
-        If C is larger than 2000×2000.
-    """
+    """Return all k·max(lags) eigenvalues of C, largest modulus first; refuse a larger C."""
     k, size = transitions.shape[1], transitions.shape[1] * max(lags)
     if size > _LARGEST:
         raise ValueError(
@@ -126,6 +114,29 @@ def roll_forward(
     return states[longest:]
 
 
+def forecast_states(
+    W: np.ndarray, transitions: np.ndarray, lags: Sequence[int], n_steps: int
+) -> np.ndarray:
+    """Return what `roll_forward` does, NaN from where it explodes on, with a warning.
+
+    It explodes where an entry exceeds a million times the largest one of W.
+    """
+    states = roll_forward(W, transitions, lags, n_steps)
+    with np.errstate(invalid="ignore"):  # written so that NaN explodes too
+        exploded = ~(np.abs(states).max(axis=(1, 2)) <= EXPLOSION * np.abs(W).max())
+    if exploded.any():
+        first = int(np.argmax(exploded))
+        states[first:] = np.nan
+        warn(
+            f"the forecast explodes: after {first + 1} steps it exceeds a million times the "
+            "states, and is NaN from there on, because the transitions have an eigenvalue with "
+            "|λ| > 1; forecast fewer steps, or regularize the transitions more",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return states
+
+
 def fit_transitions(
     W: np.ndarray,
     lags: Sequence[int],
@@ -133,6 +144,7 @@ def fit_transitions(
     *,
     known: np.ndarray | None = None,
     nonnegative: bool = False,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the transitions that predict states from earlier ones, by ridge regression.
 
@@ -147,16 +159,28 @@ def fit_transitions(
         lagged rows are known.
     nonnegative : bool
         Whether T ≥ 0.
+    start : (n_lags, k, k) array, optional
+        Where the iterations for T ≥ 0 start; by default at zeros.
 
     Returns
     -------
     (n_lags, k, k) array
+
+    Raises
+    ------
+    ValueError
+        If no row is known at a step and at all its lags, or one that is has a NaN.
 
     Examples
     --------
     >>> fit_transitions(np.array([1.0, 2, 4, 8]).reshape(4, 1, 1), lags=(1,))
     array([[[2.]]])
     """
+    W = np.asarray(W, dtype=float)
+    if W.ndim != 3:
+        raise ValueError(f"W has shape {W.shape}; (n_steps, m, k) is needed")
+    check_lags(lags, len(W), "W")
+    check_nonnegative(regularization, "regularization")
     P, Q = lagged_states(W, lags), W[max(lags) :].reshape(-1, W.shape[2])
     if known is not None:
         usable = usable_rows(known, lags)
@@ -166,9 +190,12 @@ def fit_transitions(
                 "no row of the tables is observed at a step and at all its lags; "
                 "use fewer lags or method='joint'"
             )
+    if not (np.isfinite(P).all() and np.isfinite(Q).all()):
+        raise ValueError("W has entries that are NaN or infinite; pass which rows are `known`")
     A, b = P.T @ P + regularization * np.eye(P.shape[1]), (P.T @ Q).T
     if nonnegative:
-        T = minimise_rows(A, -b, np.zeros_like(b), nonnegative=True, max_sweeps=10_000)
+        T = np.zeros_like(b) if start is None else start.reshape(b.T.shape).T
+        T = minimise_rows(A, T @ A - b, T, nonnegative=True, max_sweeps=10_000)
     elif regularization > 0:
         T = np.linalg.solve(A, b.T).T
     else:
@@ -176,14 +203,18 @@ def fit_transitions(
     return T.T.reshape(len(lags), W.shape[2], W.shape[2])
 
 
-def check_lags(lags: Sequence[int]) -> None:
-    """Refuse lags that are not different whole numbers from 1."""
+def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
+    """Refuse lags that are not different whole numbers from 1, or too long for n steps."""
     if not np.iterable(lags) or len(lags) == 0:
         raise ValueError(f"lags is {lags!r}; a sequence such as (1, 7) is needed")
     for lag in lags:
         check_count(lag, LARGEST_COUNT, "a lag")
     if len(set(lags)) < len(lags):
         raise ValueError(f"lags is {lags!r}; each lag once is needed")
+    if n_steps <= max(lags):
+        raise ValueError(
+            f"{name} has {n_steps} steps; lags up to {max(lags)} need {max(lags) + 1} at least"
+        )
 
 
 def usable_rows(known: np.ndarray, lags: Sequence[int]) -> np.ndarray:
