@@ -19,7 +19,7 @@ STEPS = 4  # of ALS; from the start used here, more change little (they overfit 
 
 @dataclass(frozen=True)
 class RankFit:
-    """Errors at every rank, and the reconstruction at the chosen one.
+    """Errors at every rank after four steps of ALS, and the reconstruction at the chosen one.
 
     `training` and `held_out` (9,) are root mean squared errors in stars at ranks 0 to 8;
     `reconstruction` (60, 40) holds the predicted ratings; `best` is the smallest of the ranks with
@@ -92,6 +92,8 @@ def _rmse(fit, entries):
 def fit_ranks(rank: int, regularization: float) -> RankFit:
     """Complete the ratings at every rank, with biases, and look at one.
 
+    Each fit is four steps of ALS: it is stopped early, not run to the minimum.
+
     Parameters
     ----------
     rank : int
@@ -138,7 +140,8 @@ class CompletionRankExplorer(Explorer):
     size = (10.6, 4.4)
     sharpness = 1.0  # the tables make large files
     alt = (
-        "Left: training and held-out error at ranks 0 to 8, with a cursor at the chosen rank. "
+        "Left: training and held-out error at ranks 0 to 8, each after four steps of alternating "
+        "least squares, with a cursor at the chosen rank. "
         "Right: three tables of people and films, coloured by rating: the ratings to learn from, "
         "with gaps, the reconstruction at the chosen rank, and the truth."
     )

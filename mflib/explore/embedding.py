@@ -21,12 +21,13 @@ LIMIT = 1.6  # of the coordinates in the picture
 class FilmMap:
     """Films in a plane, one of them with its nearest neighbours.
 
-    `points` (120, 2) are coordinates of the films' factors, `share` the share of their variance
-    that the plane keeps, `neighbours` and `cosines` those of `film`, nearest first, and `nearest`
+    `points` (120, 2) are coordinates of the films' factors on the named `axes`, `share` the share
+    of their variance that the plane keeps, `neighbours` and `cosines` those of `film`, nearest first, and `nearest`
     as many films that stand nearest to it on the map.
     """
 
     points: np.ndarray
+    axes: tuple[str, str]
     share: float
     film: int
     neighbours: np.ndarray
@@ -45,15 +46,17 @@ def _fitted():
 
 
 @lru_cache
-def plane_axes(plane: str) -> np.ndarray:
-    """Return two orthonormal axes in the space of the factors, as columns, shape (4, 2)."""
+def plane_axes(plane: str) -> tuple[np.ndarray, tuple[str, str]]:
+    """Return two orthonormal axes in the space of the factors, shape (4, 2), and their names."""
     V = _fitted()[1].V_
     kind, *numbers = plane.replace(" and", "").split()
     axes = np.eye(RANK)
     if kind == "principal":  # directions of largest variance
         _, _, directions = np.linalg.svd(V - V.mean(axis=0))
         axes = directions.T * np.sign(directions.sum(axis=1))  # one of the two signs, for good
-    return axes[:, [int(number) - 1 for number in numbers]]
+    name = {"principal": "principal axis", "factors": "factor"}[kind]
+    first, second = (f"{name} {number}" for number in numbers)
+    return axes[:, [int(number) - 1 for number in numbers]], (first, second)
 
 
 def map_films(plane: str, film: int, n_neighbours: int) -> FilmMap:
@@ -68,7 +71,8 @@ def map_films(plane: str, film: int, n_neighbours: int) -> FilmMap:
         1 to 6. They are those of largest cosine between factors, in all four dimensions.
     """
     club, model = _fitted()
-    points = model.V_ @ plane_axes(plane)
+    directions, axes = plane_axes(plane)
+    points = model.V_ @ directions
     share = points.var(axis=0).sum() / model.V_.var(axis=0).sum()
     neighbours, cosines = model.similar(film - 1, n_neighbours)
     distances = np.linalg.norm(points - points[film - 1], axis=1)
@@ -79,6 +83,7 @@ def map_films(plane: str, film: int, n_neighbours: int) -> FilmMap:
     near = "; ".join(f"{club.titles[j]}, {c:.2f}" for j, c in zip(neighbours, cosines, strict=True))
     return FilmMap(
         points,
+        axes,
         float(share),
         film - 1,
         neighbours,
@@ -116,11 +121,12 @@ class EmbeddingExplorer(Explorer):
     def draw(self, fig):
         """Make the marks of each genre, and the labels with their lines."""
         ax, self._list = fig.subplots(1, 2, width_ratios=[1.1, 1])
-        ax.set(
-            title="Films by their factors; two marks: two genres",
-            xlabel="first axis",
-            ylabel="second axis",
-        )
+        ax.set(title="Films by their factors; two marks: two genres")
+        ax.set(xlabel=" ", ylabel=" ")  # keeps the space for the names of the axes
+        self._names = [ax.xaxis.label, ax.yaxis.label]
+        for label in self._names:
+            label.set_animated(True)
+            label.axes = ax
         ax.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         ax.set_aspect("equal")  # distances count
         ax.axhline(0, color=QUIET, lw=0.8)
@@ -147,6 +153,8 @@ class EmbeddingExplorer(Explorer):
         genres = _fitted()[0].genres
         for mark, members in zip(self._genres, genres.T, strict=True):
             mark.set_data(*result.points[members].T)
+        for label, name in zip(self._names, result.axes, strict=True):
+            label.set_text(name)
         self._chosen.set_data(*result.points[[result.film]].T)
         self._near.set_data(*result.points[result.neighbours].T)
         labels = {result.film: "chosen"}

@@ -1,10 +1,10 @@
 """Who is first at the minimum: ALS, SGD or batch gradient descent? (lesson 5).
 
 All three start from the same factors and lower the same objective, with λ weighted by counts. What
-an epoch of each costs, in multiplications:
+an epoch of each costs in its tidiest form, in multiplications:
 
     gradient   3 |Ω| k + 2 (m + n) k                             residuals, E V, Eᵀ U; then λ and η
-    SGD        7 |Ω| k                                           k for e, 3 for each of 2k numbers
+    SGD        5 |Ω| k                                           e; (1 − ηλ) u − (ηe) v, same for v
     ALS        |Ω| k (k + 3) + (m + n) (k³/6 + 3k²/2)            Gᵢ and right sides; then Cholesky
 
 Divided by |Ω| k they are the work of an epoch, in predictions of all ratings. It is counted and not
@@ -60,7 +60,7 @@ class Race:
 def work_per_epoch(k: int) -> dict[str, float]:
     """Return the work of one epoch at rank k, in predictions of all ratings."""
     sides = (PEOPLE + FILMS) / RATINGS
-    return {ALS: k + 3 + sides * (k**2 / 6 + 3 * k / 2), SGD: 7.0, GRADIENT: 3 + 2 * sides}
+    return {ALS: k + 3 + sides * (k**2 / 6 + 3 * k / 2), SGD: 5.0, GRADIENT: 3 + 2 * sides}
 
 
 @lru_cache(maxsize=1)
@@ -117,35 +117,34 @@ def _objectives(steps: Iterator[CompletionStep]) -> np.ndarray:
 
 
 def _describe(objectives, work, equal_work, eta):
-    """Tell who is ahead at equal work, and who diverged."""
-    lost = {
-        name: len(J) - 1 for name, J in objectives.items() if has_exploded(J[-1], reference=J[0])
-    }
+    """Tell who is ahead at equal work, and who diverged or is above the start."""
+    start = objectives[ALS][0]
+    lost = {name: len(J) - 1 for name, J in objectives.items() if has_exploded(J[-1], start)}
     reached = {
-        name: J[min(int(equal_work / work[name] + 1e-9), EPOCHS)]
+        name: J[min(int(equal_work / work[name] + 1e-9), EPOCHS)] / start
         for name, J in objectives.items()
         if name not in lost
     }
-    least = min(reached.values())
-    leaders = [name for name, J in reached.items() if J <= LEVEL * least]
-    if lost:
-        state = _sentence(f"{' and '.join(lost)} diverged")
+    above = [name for name, ratio in reached.items() if ratio > 1]
+    leaders = [name for name, ratio in reached.items() if ratio <= LEVEL * min(reached.values())]
+    if lost or above:
+        fates = ((lost, "diverged"), (above, "above its start"))
+        state = ", ".join(f"{' and '.join(names)} {fate}" for names, fate in fates if names)
     elif len(leaders) == 3:
-        state = "All level"
+        state = "all level"
     else:
-        state = _sentence(f"{' and '.join(leaders)} ahead")
-    start = objectives[ALS][0]
-    values = ", ".join(f"{J / start:.3f} by {name}" for name, J in reached.items())
+        state = f"{' and '.join(leaders)} ahead"
+    values = ", ".join(f"{_short(ratio)} by {name}" for name, ratio in reached.items())
     message = f"η = {eta:.3g}: at equal work J has gone from 1 to {values}"
     if lost:
         ends = " and ".join(f"{name} in epoch {n}" for name, n in lost.items())
         message = f"{message}; exploded: {ends}"
     epochs = ", ".join(f"{equal_work / work[name]:.3g} by {name}" for name in objectives)
-    return state, f"{message}. Epochs in this work: {epochs}"
+    return state[0].upper() + state[1:], f"{message}. Epochs in this work: {epochs}"
 
 
-def _sentence(words):
-    return words[0].upper() + words[1:]
+def _short(ratio):
+    return f"{ratio:.3f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
 class RaceExplorer(Explorer):
