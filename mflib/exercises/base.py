@@ -19,7 +19,8 @@ class Mistake:
     """A wrong answer and the hint for it.
 
     `matches` tells whether a learner's answer is this mistake; by default, when it equals `answer`
-    (for a function: when it gives the same on every case).
+    (for a function: when it gives the same on every case). It is asked about functions that stop
+    with an error as well.
     """
 
     answer: Any
@@ -52,9 +53,19 @@ def about(got: Any, wanted: float) -> bool:
     return np.shape(got) == () and abs(got - wanted) < 0.01
 
 
+def pair(condition: Callable[[Any, Any], bool]) -> Callable[[Any], bool]:
+    """Return a test: the answer is a pair, and the condition holds."""
+    return lambda answer: np.shape(answer) == (2,) and condition(*answer)
+
+
 def number_mistake(number: float, hint: str) -> Mistake:
     """Return the mistake of giving about this number."""
     return Mistake(number, hint, lambda answer: about(answer, number))
+
+
+def mistakes_with(hint: str, *answers: Any) -> list[Mistake]:
+    """Return mistakes that share a hint."""
+    return [Mistake(answer, hint) for answer in answers]
 
 
 def results(function: Callable, cases: Sequence[tuple]) -> list:
@@ -106,7 +117,8 @@ class Exercise:
     def _check_value(self, got):
         if self._holds(self.accepts, got, self.solution):
             return self._praise()
-        return self._wrong(f"{_text(got)} is not right", lambda m: equal(got, m.answer), got)
+        sentence = f"{_text(got)} is not right"
+        return self._wrong(sentence, lambda m: equal(got, m.answer), got, self.hint)
 
     def _check_function(self, function):
         if not callable(function):
@@ -118,9 +130,8 @@ class Exercise:
                 with np.errstate(all="ignore"):
                     got.append(function(*deepcopy(case)))
             except Exception as error:
-                return Verdict(
-                    "wrong", f"Not yet: {called} stops with {type(error).__name__}: {error}."
-                )
+                sentence = f"{called} stops with {type(error).__name__}: {error}"
+                return self._wrong(sentence, lambda m: False, function, hint=None)
         if all(result is None or result is ... for result in got):
             name = getattr(function, "__name__", "your function")
             return Verdict(
@@ -135,23 +146,25 @@ class Exercise:
                     f"{called} gives {_text(result)}, and {_text(right)} is right",
                     lambda m: all(map(equal, got, results(m.answer, self.cases))),
                     function,
+                    self.hint,
                 )
         return self._praise()
 
     def _holds(self, condition, *arguments):
         try:
             return bool(condition(*arguments))
-        except (TypeError, ValueError, IndexError):  # an answer of another kind or shape
+        except Exception:  # an answer of another kind or shape, or a function that stops
             return False
 
     def _praise(self):
         return Verdict("right", f"Right. {self.praise}")
 
-    def _wrong(self, sentence, same_as, answer):
+    def _wrong(self, sentence, same_as, answer, hint):
         for mistake in self.mistakes:
             if self._holds(mistake.matches, answer) if mistake.matches else same_as(mistake):
-                return Verdict("wrong", f"Not yet: {sentence}. Hint: {mistake.hint}")
-        return Verdict("wrong", f"Not yet: {sentence}. Hint: {self.hint}")
+                hint = mistake.hint
+                break
+        return Verdict("wrong", f"Not yet: {sentence}." + (f" Hint: {hint}" if hint else ""))
 
     def _call_text(self, function, case):
         names = inspect.signature(self.solution).parameters

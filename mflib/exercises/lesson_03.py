@@ -1,19 +1,12 @@
 """Exercises of lesson 3: NMF losses as likelihoods."""
 
-from copy import deepcopy
 from itertools import product
 
 import numpy as np
 from scipy.special import kl_div, xlogy
 
-from mflib.exercises.base import Exercise, Mistake, equal
+from mflib.exercises.base import Exercise, Mistake, equal, results
 from mflib.losses import find_loss
-
-
-def _results(function, cases):
-    with np.errstate(all="ignore"):
-        return [function(*deepcopy(case)) for case in cases]
-
 
 # 1. By hand
 
@@ -73,7 +66,7 @@ def _update_by_loops(X, W, H):
 
 def _is_gradient_step(function):
     """Tell whether H changes by a fixed multiple of the gradient, for any step size."""
-    (new,) = _results(function, [(_X, _W, _H)])
+    (new,) = results(function, [(_X, _W, _H)])
     rates = (new - _H) / (_W.T @ (_X - _W @ _H))
     return rates[0, 0] != 0 and np.allclose(rates, rates[0, 0])
 
@@ -163,7 +156,7 @@ def _adds_a_number(function):
             [_with_addend(*case, above, below) for case in cases]
             for above, below in product(numbers, numbers)
         ]
-    return any(equal(_results(function, cases), candidate) for candidate in candidates)
+    return any(equal(results(function, cases), candidate) for candidate in candidates)
 
 
 kullback_leibler = Exercise(
@@ -180,7 +173,7 @@ kullback_leibler = Exercise(
         Mistake(
             lambda X, Y: np.sum(X * np.log(X / Y) - X + Y),
             "NumPy makes nan of 0 · log 0, and one nan spoils the sum; the limit of x log x is 0.",
-            lambda function: np.isnan(_results(function, [_COUNTS])[0]),
+            lambda function: np.isnan(results(function, [_COUNTS])[0]),
         ),
         Mistake(
             lambda X, Y: np.nansum(X * np.log(X / Y) - X + Y),
@@ -279,30 +272,28 @@ def _chooses_like(*mistakes):
     """Return a condition: a function gives the same names as one of the mistakes."""
 
     def condition(function):
-        names = _results(function, _DATASETS)
-        return any(
-            all(map(_same_name, names, _results(mistake, _DATASETS))) for mistake in mistakes
-        )
+        names = results(function, _DATASETS)
+        return any(all(map(_same_name, names, results(mistake, _DATASETS))) for mistake in mistakes)
 
     return condition
 
 
 def _is_constant(function):
-    names = set(_results(function, _DATASETS))
+    names = set(results(function, _DATASETS))
     return len(names) == 1 and names <= set(_NAMES)
 
 
 def _divides_by_squared_variance(function):
     """Tell whether it takes Y² for the variance of Kullback–Leibler: Itakura–Saito is lost."""
     taken_for = {"squared": "squared", "itakura-saito": "kullback-leibler"}
-    rights = _results(_best(_trend), _DATASETS)
-    pairs = zip(rights, _results(function, _DATASETS), strict=True)
+    rights = results(_best(_trend), _DATASETS)
+    pairs = zip(rights, results(function, _DATASETS), strict=True)
     return all(_same_name(got, taken_for[right]) for right, got in pairs if right in taken_for)
 
 
 def _names_noise(function):
     noises = {find_loss(name).noise_model for name in _NAMES} | {"Gamma"}
-    return set(_results(function, _DATASETS)) <= noises
+    return set(results(function, _DATASETS)) <= noises
 
 
 def _named_mistake(hint, *badnesses):

@@ -3,12 +3,16 @@
 import numpy as np
 
 from mflib.descent import critical_learning_rate
-from mflib.exercises.base import Exercise, Mistake, about, equal, number_mistake, results
-
-
-def _mistakes(hint, *answers):
-    """Return mistakes that share a hint."""
-    return [Mistake(answer, hint) for answer in answers]
+from mflib.exercises.base import (
+    Exercise,
+    Mistake,
+    about,
+    equal,
+    mistakes_with,
+    number_mistake,
+    pair,
+    results,
+)
 
 
 def _on_all(cases, condition):
@@ -28,11 +32,6 @@ def _is_multiple(got, wanted, sign):
 # 1. By hand
 
 
-def _pair(condition):
-    """Return a test: the answer is a pair, and the condition holds."""
-    return lambda answer: np.shape(answer) == (2,) and condition(*answer)
-
-
 learning_rates_by_hand = Exercise(
     solution=(0.25, 0.2),
     praise="2/8, and 2/(8 + 2). At 0.2 each step leaves 0.6 of both errors; the steep one flips.",
@@ -42,32 +41,32 @@ learning_rates_by_hand = Exercise(
         Mistake(
             (0.5, 0.4),
             "the curvatures are the second derivatives, 2 and 8, not the coefficients 1 and 4.",
-            _pair(lambda critical, fastest: equal(critical, 0.5) or equal(fastest, 0.4)),
+            pair(lambda critical, fastest: equal(critical, 0.5) or equal(fastest, 0.4)),
         ),
         Mistake(
             (0.125, 0.2),
             "at 1/8 the steep direction is done in one step; it diverges when 1 − 8η passes −1.",
-            _pair(lambda critical, _: equal(critical, 0.125)),
+            pair(lambda critical, _: equal(critical, 0.125)),
         ),
         Mistake(
             (1, 0.2),
             "the steep direction diverges first; the limit is 2 divided by its curvature.",
-            _pair(lambda critical, _: critical > 0.25),
+            pair(lambda critical, _: critical > 0.25),
         ),
         Mistake(
             (0.25, 0.125),
             "there the flat direction is the slower one, with 1 − 2η; a larger η does better.",
-            _pair(lambda critical, fastest: equal(critical, 0.25) and 0 < fastest < 0.2),
+            pair(lambda critical, fastest: equal(critical, 0.25) and 0 < fastest < 0.2),
         ),
         Mistake(
             (0.25, 0.22),
             "there the steep direction is the slower one, with 1 − 8η; a smaller η does better.",
-            _pair(lambda critical, fastest: equal(critical, 0.25) and 0.2 < fastest < 0.25),
+            pair(lambda critical, fastest: equal(critical, 0.25) and 0.2 < fastest < 0.25),
         ),
         Mistake(
             (0.25, 0.25),
             "the fastest η lies below the critical one, where the steep error flips for ever.",
-            _pair(lambda critical, fastest: equal(critical, 0.25) and fastest >= 0.25),
+            pair(lambda critical, fastest: equal(critical, 0.25) and fastest >= 0.25),
         ),
     ],
     variants=[[0.25, 0.2], np.array([1 / 4, 1 / 5])],
@@ -156,7 +155,7 @@ gradients = Exercise(
                 lambda got, X, U, V: _is_multiple(got[0] - U, _gradients(X, U, V)[0], -1),
             ),
         ),
-        *_mistakes(
+        *mistakes_with(
             "the product of the factors is U Vᵀ; U V and Uᵀ V fit only because all is square here.",
             lambda X, U, V: ((U @ V - X) @ V, (U @ V - X).T @ U),
             lambda X, U, V: ((U.T @ V - X) @ V, (U.T @ V - X).T @ U),
@@ -260,12 +259,12 @@ critical_rate = Exercise(
             lambda U, V: 1 / np.linalg.norm(U, 2) ** 2,
             "1/λ_max is the safe step; the step diverges above twice that.",
         ),
-        *_mistakes(
+        *mistakes_with(
             "that divides by σ₁(U); the largest eigenvalue of UᵀU is its square.",
             lambda U, V: 2 / np.linalg.norm(U, 2),
             lambda U, V: 1 / np.linalg.norm(U, 2),
         ),
-        *_mistakes(
+        *mistakes_with(
             "the trace and np.linalg.norm of a matrix (its Frobenius norm) count all eigenvalues; "
             "only the largest sets the limit.",
             lambda U, V: 2 / np.linalg.norm(U.T @ U),
@@ -276,7 +275,7 @@ critical_rate = Exercise(
             lambda U, V: 2 / np.max(np.diag(U.T @ U)),
             "the diagonal of UᵀU holds its eigenvalues only if the columns of U are orthogonal.",
         ),
-        *_mistakes(
+        *mistakes_with(
             "that is upside down: λ_max is the largest curvature, and the limit is 2/λ_max.",
             lambda U, V: np.linalg.norm(U, 2) ** 2,
             lambda U, V: np.linalg.norm(U, 2) ** 2 / 2,
@@ -366,7 +365,7 @@ masked_step = Exercise(
             lambda X, M, U, V, eta: U - eta * (~M * (U @ V.T - X)) @ V,
             "the mask is upside down: M is True where X was observed.",
         ),
-        *_mistakes(
+        *mistakes_with(
             "M has the shape of X and masks the residual entry by entry, before the product with "
             "V: M * (…), neither M @ (…) nor (…)[M].",
             lambda X, M, U, V, eta: U - eta * (M @ (U @ V.T - X)) @ V,
@@ -384,7 +383,7 @@ masked_step = Exercise(
             "without a 2 and without dividing by the number of ratings.",
             _step_is_multiple(1),
         ),
-        *_mistakes(
+        *mistakes_with(
             "that is a part of the step; return the new U, U − η E V.",
             lambda X, M, U, V, eta: M * (U @ V.T - X),
             lambda X, M, U, V, eta: (M * (U @ V.T - X)) @ V,

@@ -3,14 +3,8 @@
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from mflib.exercises.base import Exercise, Mistake, about, equal, results
+from mflib.exercises.base import Exercise, Mistake, about, equal, mistakes_with, pair, results
 from mflib.sequential import MeanValue, fit_transitions
-
-
-def _pair(condition):
-    """Return a test: the answer is a pair, and the condition holds."""
-    return lambda answer: np.shape(answer) == (2,) and condition(*answer)
-
 
 # 1. By hand
 
@@ -31,6 +25,11 @@ state_by_hand = Exercise(
         Mistake((1, 8), "the 1 beside the diagonal is lost: the first number feeds the second."),
         Mistake((15, 1), "the two numbers are swapped."),
         Mistake([[1, 7], [0, 8]], "that is T³; now multiply it by w₀ from the left."),
+        Mistake(
+            (0, 1),
+            "that is a direction; w₃ itself is asked for, with its length.",
+            pair(lambda a, b: about(np.hypot(a, b), 1)),
+        ),
     ],
     variants=[
         [1.0, 15.0],
@@ -45,12 +44,12 @@ state_by_hand = Exercise(
 
 def _period_mistake(number, hint):
     """Return the mistake of giving about this period."""
-    return Mistake((number, 2), hint, _pair(lambda period, _: about(period, number)))
+    return Mistake((number, 2), hint, pair(lambda period, _: about(period, number)))
 
 
 def _half_life_mistake(number, hint):
     """Return the mistake of giving about this half-life."""
-    return Mistake((8, number), hint, _pair(lambda _, half_life: about(half_life, number)))
+    return Mistake((8, number), hint, pair(lambda _, half_life: about(half_life, number)))
 
 
 eigenvalue_by_hand = Exercise(
@@ -77,9 +76,7 @@ eigenvalue_by_hand = Exercise(
         ),
         _half_life_mistake(4, "after 4 steps ¼ is left; ask for ½."),
         _half_life_mistake(-2, "the sign: |λ| < 1, so this fades. log ½ and log |λ| are negative."),
-        _half_life_mistake(
-            0.5, "upside down: in one step half a half-life goes by. How many steps make a whole?"
-        ),
+        _half_life_mistake(0.5, "upside down: that is half-lives per step."),
         _half_life_mistake(
             -1 / np.log(np.sqrt(0.5)), "that is when 1/e is left; ½ is asked for: log ½ / log |λ|."
         ),
@@ -88,12 +85,12 @@ eigenvalue_by_hand = Exercise(
         Mistake(
             (8, 3),
             "the period is right. Each step leaves |λ| of the swing; how many leave ½?",
-            _pair(lambda period, _: about(period, 8)),
+            pair(lambda period, _: about(period, 8)),
         ),
         Mistake(
             (6, 2),
             "the half-life is right. Each step turns by the angle of λ; how many are a full turn?",
-            _pair(lambda _, half_life: about(half_life, 2)),
+            pair(lambda _, half_life: about(half_life, 2)),
         ),
     ],
     variants=[
@@ -107,123 +104,162 @@ eigenvalue_by_hand = Exercise(
 
 # One row, more rows than columns, and as many: so that wrong products run and get their hints.
 _STATES = [
-    (np.array([1.0, 2.0, 4.0]).reshape(3, 1, 1), 5.0),
+    (np.array([1.0, 2.0, 4.0, 3.0]).reshape(4, 1, 1), 2, 3.0),
     (
         np.array([[1, 2, 0], [2, 1, 1], [0, 1, 3], [4, 1, 1], [1, 0, 2.0]]).reshape(5, 3, 1),
+        1,
         2.0,
     ),
     (
         np.array(
-            [[[1, 0], [2, 1]], [[0, 2], [1, 1]], [[3, 1], [0, -1]], [[1, 5], [2, 4.0]]],
+            [
+                [[1, 0], [2, 1]],
+                [[0, 2], [1, 1]],
+                [[3, 1], [0, -1]],
+                [[1, 5], [2, 4]],
+                [[2, 0], [1, 3.0]],
+            ],
         ),
+        2,
         0.5,
     ),
 ]
+# Two pairs of steps, two rows and two columns: so that even products of three axes run.
+_CUBE = (np.array([[[1, 0], [2, 1]], [[0, 2], [1, 1]], [[3, 1], [0, -1.0]]]), 1, 0.5)
 
 
-def _pairs(W):
-    """Return the rows of all states but the last, and the rows that follow them."""
+def _pairs(W, lag):
+    """Return the rows of all states but the last, and the rows that follow `lag` steps later."""
     k = W.shape[2]
-    return W[:-1].reshape(-1, k), W[1:].reshape(-1, k)
+    return W[:-lag].reshape(-1, k), W[lag:].reshape(-1, k)
 
 
 def _ridge(P, Q, strength):
     return np.linalg.solve(P.T @ P + strength * np.eye(P.shape[1]), P.T @ Q)
 
 
-def _transition(W, regularization):
-    return _ridge(*_pairs(W), regularization)
+def _transition(W, lag, regularization):
+    return _ridge(*_pairs(W, lag), regularization)
 
 
-def _transition_by_loops(W, regularization):
+def _transition_by_loops(W, lag, regularization):
     k = W.shape[2]
     A, B = regularization * np.eye(k), np.zeros((k, k))
-    for now, following in zip(W[:-1], W[1:], strict=True):
-        A += now.T @ now
-        B += now.T @ following
+    for t in range(lag, len(W)):
+        A += W[t - lag].T @ W[t - lag]
+        B += W[t - lag].T @ W[t]
     return np.linalg.inv(A) @ B
 
 
-def _transition_by_lstsq(W, regularization):
-    P, Q = _pairs(W)
+def _transition_by_lstsq(W, lag, regularization):
+    P, Q = _pairs(W, lag)
     k = W.shape[2]
     P = np.vstack([P, np.sqrt(regularization) * np.eye(k)])
     return np.linalg.lstsq(P, np.vstack([Q, np.zeros((k, k))]), rcond=None)[0]
 
 
-def _transition_by_sklearn(W, regularization):
-    P, Q = _pairs(W)
+def _transition_by_sklearn(W, lag, regularization):
+    P, Q = _pairs(W, lag)
     coefficients = Ridge(regularization, fit_intercept=False).fit(P, Q).coef_
     return coefficients.reshape(W.shape[2], -1).T
 
 
 def _of_pairs(function):
-    """Return a function of (W, ρ) that passes on the paired rows."""
-    return lambda W, rho: function(*_pairs(W), rho)
+    """Return a function of (W, lag, ρ) that passes on the paired rows."""
+    return lambda W, lag, rho: function(*_pairs(W, lag), rho)
 
 
-def _rows_one_after_another(W, rho):
+def _rows_one_after_another(W, lag, rho):
     rows = W.reshape(-1, W.shape[2])
-    return _ridge(rows[:-1], rows[1:], rho)
+    return _ridge(rows[:-lag], rows[lag:], rho)
 
 
-def _across_stations(W, rho):
-    return _transition(W.transpose(1, 0, 2), rho)
+def _with_gram_of(choose):
+    """Return the mistake of taking other states for the Gram matrix than for the right side."""
+
+    def function(W, lag, rho):
+        (P, Q), rows = _pairs(W, lag), choose(W).reshape(-1, W.shape[2])
+        return np.linalg.solve(rows.T @ rows + rho * np.eye(W.shape[2]), P.T @ Q)
+
+    return function
 
 
-def _gram_of_all_states(W, rho):
-    P, Q = _pairs(W)
-    rows = W.reshape(-1, W.shape[2])
-    return np.linalg.solve(rows.T @ rows + rho * np.eye(W.shape[2]), P.T @ Q)
-
-
-def _on_its_side(W, rho):
+def _on_its_side(W, lag, rho):
     """Take W Wᵀ for WᵀW everywhere."""
-    A = sum(now @ now.T for now in W[:-1]) + rho * np.eye(W.shape[2])
-    return np.linalg.solve(A, sum(a @ b.T for a, b in zip(W[:-1], W[1:], strict=True)))
+    P, Q = W[:-lag], W[lag:]
+    A = sum(p @ p.T for p in P) + rho * np.eye(W.shape[2])
+    return np.linalg.solve(A, sum(p @ q.T for p, q in zip(P, Q, strict=True)))
+
+
+def _mean_of_transitions(W, lag, rho):
+    return np.mean([_ridge(p, q, rho) for p, q in zip(W, W[lag:], strict=False)], axis=0)
+
+
+def _with_three_axes(W, lag, rho):
+    P, Q = W[:-lag], W[lag:]
+    return np.linalg.solve(P.T @ P + rho * np.eye(W.shape[2]), P.T @ Q)
 
 
 transition = Exercise(
     solution=_transition,
     praise="It is the ridge regression of lesson 5: the unknowns are the columns of T, and every "
     "station and step is a row of the data.",
-    hint="with P the rows of W[:-1] and Q those of W[1:], below each other, T solves "
+    hint="with P the rows of W[:-lag] and Q those of W[lag:], below each other, T solves "
     "(PᵀP + ρI) T = PᵀQ.",
     cases=_STATES,
     mistakes=[
         Mistake(
-            lambda W, rho: _transition(W, rho).T,
+            lambda W, lag, rho: _transition(W, 1, rho),
+            "that pairs each step with the next, whatever the lag is: use W[:-lag] and W[lag:].",
+        ),
+        Mistake(
+            lambda W, lag, rho: _transition(W, lag, rho).T,
             "that is Tᵀ, for states that are columns. Here a row is multiplied from the right: "
-            "W_{t+1} ≈ Wₜ T.",
+            "W_{t−l} T ≈ Wₜ.",
         ),
         Mistake(
             _of_pairs(lambda P, Q, rho: _ridge(Q, P, rho)),
-            "backwards in time: this T predicts yesterday from today. P is W[:-1], Q is W[1:].",
+            "backwards in time: this T goes from today to the past. P is W[:-lag], Q is W[lag:].",
         ),
         Mistake(
             _of_pairs(lambda P, Q, rho: np.linalg.lstsq(P, Q, rcond=None)[0]),
             "ρ is forgotten: add ρI to the Gram matrix.",
         ),
         Mistake(
-            _across_stations,
-            "the pairs run over the stations: the first axis of W holds the steps, W[:-1] and "
-            "W[1:].",
+            _of_pairs(lambda P, Q, rho: _ridge(P, Q, -rho)),
+            "the sign of ρ: the penalty makes T smaller, so ρI is added to the Gram matrix.",
+        ),
+        Mistake(
+            lambda W, lag, rho: _transition(W.transpose(1, 0, 2), lag, rho),
+            "the pairs run over the stations: the first axis of W holds the steps, W[:-lag] and "
+            "W[lag:].",
         ),
         Mistake(
             _rows_one_after_another,
-            "after the reshape, the next row is another station of the same step. Shift by a step "
-            "first, then put the rows below each other.",
+            "after the reshape, the next row is another station of the same step. Shift by the "
+            "lag first, then put the rows below each other.",
+        ),
+        *mistakes_with(
+            "the Gram matrix sums over the states that have a partner in Q, those of W[:-lag].",
+            _with_gram_of(lambda W: W),
+            _with_gram_of(lambda W: W[:-1]),
+        ),
+        *mistakes_with(
+            "that uses one pair of steps. Sum over all t that have a step t − l.",
+            lambda W, lag, rho: _ridge(W[0], W[lag], rho),
+            lambda W, lag, rho: _ridge(W[-1 - lag], W[-1], rho),
         ),
         Mistake(
-            _gram_of_all_states,
-            "the Gram matrix sums over the states that have a next one, without the last.",
+            _of_pairs(lambda P, Q, rho: _ridge(P - P.mean(axis=0), Q - Q.mean(axis=0), rho)),
+            "the means are taken off, as an intercept does. W_{t−l} T has none: leave the rows as "
+            "they are (fit_intercept=False).",
         ),
         Mistake(
             _of_pairs(lambda P, Q, rho: np.linalg.solve(P.T @ P + rho, P.T @ Q)),
             "PᵀP + ρ adds ρ to every entry; ρI adds it to the diagonal: ρ * np.eye(k).",
         ),
         Mistake(
-            lambda W, rho: _transition(W, rho * (len(W) - 1)),
+            lambda W, lag, rho: _transition(W, lag, rho * (len(W) - lag)),
             "ρ is counted once per step, or the sums over t were made means. It counts once.",
         ),
         Mistake(
@@ -231,18 +267,19 @@ transition = Exercise(
             "ρ is counted once per row, or the sums over rows were made means. It counts once.",
         ),
         Mistake(
-            lambda W, rho: np.mean(
-                [_ridge(a, b, rho) for a, b in zip(W, W[1:], strict=False)], axis=0
-            ),
+            _mean_of_transitions,
             "that is the mean of a T for every step. One T serves all: sum first, solve once.",
         ),
-        Mistake(
-            lambda W, rho: _transition(W, 2 * rho),
-            "ρ is doubled: both terms carry a ½, so no factor 2 is left.",
+        *mistakes_with(
+            "ρ has a factor 2 or ½ too many: both terms carry a ½, and it cancels.",
+            lambda W, lag, rho: _transition(W, lag, 2 * rho),
+            lambda W, lag, rho: _transition(W, lag, rho / 2),
         ),
-        Mistake(
-            lambda W, rho: _transition(W, rho**2),
-            "ρ comes in squared. As extra rows below P, the penalty is √ρ I.",
+        *mistakes_with(
+            "ρ comes in squared, or as its root. As extra rows below P, the penalty is √ρ I; in "
+            "the Gram matrix it is ρI.",
+            lambda W, lag, rho: _transition(W, lag, rho**2),
+            lambda W, lag, rho: _transition(W, lag, np.sqrt(rho)),
         ),
         Mistake(
             _of_pairs(
@@ -265,26 +302,34 @@ transition = Exercise(
             "that is PᵀQ alone; the system with PᵀP + ρI is still to be solved.",
         ),
         Mistake(
-            lambda W, rho: W[:-1] @ _transition(W, rho),
-            "those are the predictions Wₜ T; return T.",
+            lambda W, lag, rho: W[:-lag] @ _transition(W, lag, rho),
+            "those are the predictions W_{t−l} T; return T.",
+        ),
+        Mistake(
+            _with_three_axes,
+            "W has three axes: reshape to rows first, W[:-lag].reshape(-1, k), or sum the products "
+            "of single steps.",
+            lambda function: np.ndim(results(function, [_CUBE])[0]) == 3,
         ),
     ],
     variants=[
         _transition_by_loops,
         _transition_by_lstsq,
         _transition_by_sklearn,
-        lambda W, rho: fit_transitions(W, (1,), rho)[0],
+        lambda W, lag, rho: fit_transitions(W, (lag,), rho)[0],
     ],
 )
 
 
 # 4. Find the bug
 
-# Before every t are two steps of its phase at least, and after it one. One phase is that of step 0.
+# Before every t are two steps of its weekday at least, and after it one. The second t falls on the
+# weekday of step 0, and in the last case all days do.
 _HISTORIES = [
     (np.array([1.0, 6.0, 3.0, 8.0, 7.0, 22.0, 9.0, 40.0, 5.0, 44.0]), 2, 7),
     (np.arange(22.0).reshape(11, 2) ** 2 % 13, 3, 6),
     (np.arange(24.0).reshape(12, 1, 2) ** 2 % 17, 3, 8),
+    (np.array([2.0, 9.0, 4.0, 1.0, 8.0, 5.0]), 1, 4),
 ]
 
 
@@ -296,7 +341,7 @@ def _season_mean_backwards(X, season, t):
     return np.mean([X[s] for s in range(t - season, -1, -season)], axis=0)
 
 
-def _season_mean_by_phase(X, season, t):
+def _season_mean_by_mask(X, season, t):
     before = np.arange(len(X)) < t
     return X[before & (np.arange(len(X)) % season == t % season)].mean(axis=0)
 
@@ -306,7 +351,7 @@ def _season_mean_by_library(X, season, t):
     return MeanValue(season).fit(past).forecast(1).reshape(X.shape[1:])
 
 
-def _others_of_phase(X, season, t):
+def _others_of_weekday(X, season, t):
     return np.mean([X[s] for s in range(t % season, len(X), season) if s != t], axis=0)
 
 
@@ -328,7 +373,7 @@ season_mean = Exercise(
             "step t itself is in its mean. A slice stops before its end: [… : t : …].",
         ),
         Mistake(
-            _others_of_phase,
+            _others_of_weekday,
             "step t is left out, and later steps are not: nobody knew them when it was forecast.",
         ),
         Mistake(
@@ -338,27 +383,31 @@ season_mean = Exercise(
         ),
         Mistake(
             lambda X, season, t: X[t - season],
-            "that is the last season alone; average all earlier steps of the phase.",
+            "that is last week alone; average all earlier steps of the same weekday.",
         ),
         Mistake(
             lambda X, season, t: X[:t].mean(axis=0),
-            "that averages all phases; keep every step that is whole seasons before t.",
+            "that averages all weekdays; keep every step that is whole weeks before t.",
         ),
         Mistake(
             lambda X, season, t: X[t - season : t].mean(axis=0),
-            "that is the mean of the season before t; keep one step of every season.",
+            "that is the mean of the week before t; keep one step of every week.",
         ),
         Mistake(
             lambda X, season, t: X[:t:season].mean(axis=0),
-            "that is the phase of step 0; begin at t % season.",
+            "that is the weekday of step 0; begin at t % season.",
         ),
         Mistake(
             lambda X, season, t: X[t - 1 :: -season].mean(axis=0),
-            "that is the phase of the day before; t − season is the nearest in the phase of t.",
+            "that is the weekday of the day before; begin at t − season.",
         ),
         Mistake(
             lambda X, season, t: X[t % season : t - season : season].mean(axis=0),
             "the step t − season was known, and is left out.",
+        ),
+        Mistake(
+            lambda X, season, t: X[t % season : t - 1 : season].mean(axis=0),
+            "a slice stops before its end, so end it at t: with season = 1, t − 1 is left out.",
         ),
         Mistake(
             lambda X, season, t: X[t - season : 0 : -season].mean(axis=0),
@@ -377,64 +426,108 @@ season_mean = Exercise(
             "that is the median. It is honest too, but the mean is asked for.",
         ),
     ],
-    variants=[_season_mean_backwards, _season_mean_by_phase, _season_mean_by_library],
+    variants=[_season_mean_backwards, _season_mean_by_mask, _season_mean_by_library],
 )
 
 
 # 5. Think
 
-_ROOT = (np.sqrt(5) - 1) / 2
+_FACTOR = 0.9  # from one step to the next, in truth
+_FITTED = _FACTOR * (np.sqrt(5) - 1) / 2
 
 
-def _contains(number):
-    """Return a test: the number is the answer, or one of its numbers."""
-    return lambda answer: any(about(part, number) for part in np.ravel(answer))
+def _half_life(factor):
+    return np.log(0.5) / np.log(factor)
 
 
-constant_rule = Exercise(
-    solution=(_ROOT, -1 - _ROOT),
-    praise="And whenever W_{t+1} = Wₜ A, the rule holds with T = 0.618 A. Who reads that T as the "
-    "transition sees everything fade by 0.618 per step.",
-    hint="put the same w for all three states: w = t w + t² w. For the order of the two, try "
-    "wₜ = μᵗ in the rule.",
-    accepts=lambda got, wanted: np.shape(got) == (2,) and all(map(about, got, wanted)),
+def _near(got, wanted):
+    """Tell whether a half-life is right to one decimal."""
+    return abs(got - wanted) < 0.03
+
+
+def _factor_mistake(number, hint):
+    """Return the mistake of giving about this T."""
+    return Mistake((number, 2), hint, pair(lambda factor, _: about(factor, number)))
+
+
+def _announced_mistake(number, hint):
+    """Return the mistake of giving about this half-life, with the right T."""
+    return Mistake(
+        (_FITTED, number),
+        hint,
+        pair(lambda factor, half_life: about(factor, _FITTED) and _near(half_life, number)),
+    )
+
+
+program_rule = Exercise(
+    solution=(_FITTED, _half_life(_FITTED)),
+    praise="The true half-life is 6.6 steps. For any A the rule holds with T = 0.618 A, and who "
+    "reads that T as the transition sees everything fade too fast.",
+    hint="give the pair (T, half-life). With W_{t−2} = w, the two states after it are 0.9 w and "
+    "0.81 w: put them into the rule.",
+    accepts=lambda got, wanted: (
+        np.shape(got) == (2,) and about(got[0], wanted[0]) and _near(got[1], wanted[1])
+    ),
     mistakes=[
-        Mistake(
-            (-1 - _ROOT, _ROOT),
-            "both keep w, but the order is the other: with t = −1.618 the rule has μ = −2.618, "
-            "and a disturbance explodes.",
-            _pair(lambda first, second: about(first, -1 - _ROOT) and about(second, _ROOT)),
+        _factor_mistake(
+            _FITTED / _FACTOR,
+            "that is T if nothing changes, A = 1. Here each state is 0.9 of the one before.",
+        ),
+        _factor_mistake(
+            _FACTOR, "with T = A both terms are the next state, and the rule gives it twice."
+        ),
+        _factor_mistake(
+            _FACTOR / 2, "½ + ½² is ¾: with T = A/2 the rule gives too little, for it has T²."
+        ),
+        _factor_mistake(
+            -_FACTOR - _FITTED, "that meets the rule, too; the positive number is asked for."
+        ),
+        _factor_mistake(
+            _FACTOR + _FITTED,
+            "the signs are those of T² − 0.9 T − 0.81 = 0; the rule says T² + 0.9 T − 0.81 = 0.",
+        ),
+        *(
+            _factor_mistake(
+                max(np.roots(equation)),
+                "the three states are not the same: if W_{t−2} is w, then W_{t−1} is 0.9 w, and "
+                "Wₜ is 0.81 w.",
+            )
+            for equation in ([1, 1, -0.9], [1, 1, -0.81], [0.9, 1, -0.9])
+        ),
+        _announced_mistake(
+            _half_life(_FACTOR),
+            "that is the true half-life, that of A. The reader takes T for the transition.",
+        ),
+        _announced_mistake(1 / _half_life(_FITTED), "upside down: that is half-lives per step."),
+        _announced_mistake(
+            -_half_life(_FITTED), "the sign: T < 1, so this fades. ln ½ and ln T are negative."
+        ),
+        _announced_mistake(
+            -1 / np.log(_FITTED), "that is when 1/e is left; ½ is asked for: ln ½ / ln T."
+        ),
+        _announced_mistake(
+            0.5 / (1 - _FITTED),
+            "each step takes 44 % of what is left, not of the start: ln ½ / ln T.",
         ),
         Mistake(
-            (1, -1),
-            "t = 1 gives w + w, twice too much. That would be the answer for wₜ = t w_{t−1}.",
-            _contains(1),
+            (_half_life(_FITTED), _FITTED),
+            "the two are swapped: give T first.",
+            pair(lambda a, b: _near(a, _half_life(_FITTED)) and about(b, _FITTED)),
         ),
         Mistake(
-            0.5,
-            "½ + ½² is ¾. The second term has t².",
-            _contains(0.5),
+            (_FITTED, 3),
+            "T is right. After how many steps is half left, if each step leaves T? ln ½ / ln T.",
+            pair(lambda factor, _: about(factor, _FITTED)),
         ),
         Mistake(
-            (1 + _ROOT, -_ROOT),
-            "the signs are those of t² − t − 1 = 0; the rule says t² + t − 1 = 0.",
-            _contains(1 + _ROOT),
-        ),
-        Mistake(
-            0,
-            "with t = 0 the next state is 0, whatever w is.",
-            _contains(0),
-        ),
-        Mistake(
-            _ROOT,
-            "that one is right; a quadratic equation has two solutions. Give both.",
-            lambda answer: about(answer, _ROOT),
-        ),
-        Mistake(
-            -1 - _ROOT,
-            "that one keeps w, and a quadratic equation has another solution. Give it first.",
-            lambda answer: about(answer, -1 - _ROOT),
+            _FITTED,
+            "that is T; give the pair, with the half-life in steps.",
+            lambda answer: about(answer, _FITTED),
         ),
     ],
-    variants=[[0.618, -1.618], np.roots([1, 1, -1])[::-1]],
+    variants=[
+        [0.556, 1.2],
+        (0.56, 1.18),
+        np.array([max(np.roots([1, 0.9, -0.81])), np.log(2) / -np.log(_FITTED)]),
+    ],
 )
