@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 from sklearn.linear_model import Ridge
 
 from mflib.completion import solve_rows
-from mflib.exercises.base import Exercise, Mistake, about, number_mistake, results
+from mflib.exercises.base import Exercise, Mistake, about, equal, number_mistake, results
 
 # 1. By hand
 
@@ -47,7 +48,8 @@ row_by_hand = Exercise(
         ),
         number_mistake(
             13 / 6,
-            "the mean of xⱼ/vⱼ weighs all films alike; least squares listens more to a large vⱼ.",
+            "13/6 answers the example of section 2. Here it is the mean of xⱼ/vⱼ, which weighs all "
+            "films alike; least squares listens more to a large vⱼ.",
         ),
         number_mistake(
             11 / 5,
@@ -72,10 +74,9 @@ row_by_hand = Exercise(
 
 # 2. One row of ALS
 
-# Each row has k ratings, so that VVᵀ in place of VᵀV runs and can get its hint.
 _NAN = np.nan
-_ROWS = [
-    (np.array([[1.0], [2.0]]), np.array([3.0, _NAN]), 1.0),
+_SQUARE = [  # as many ratings as columns, so that a matrix of the wrong shape runs
+    (np.array([[2.0], [1.0]]), np.array([3.0, _NAN]), 1.0),
     (np.array([[1.0, 0.0], [1.0, 1.0], [2.0, 1.0]]), np.array([4.0, _NAN, 2.0]), 1.0),
     (np.array([[3.0, -1.0], [1.0, 2.0]]), np.array([5.0, 3.0]), 0.5),
     (
@@ -84,6 +85,17 @@ _ROWS = [
         0.1,
     ),
 ]
+_MORE_RATINGS = (
+    np.array([[1.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 3.0]]),
+    np.array([2.0, 5.0, _NAN, 4.0]),
+    0.5,
+)
+_FEWER_RATINGS = (
+    np.array([[1.0, 0.0, 2.0], [1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]),
+    np.array([3.0, _NAN, 5.0]),
+    0.3,
+)
+_ROWS = [*_SQUARE, _MORE_RATINGS, _FEWER_RATINGS]
 
 
 def _seen(V, x):
@@ -140,8 +152,28 @@ def _ridge_with_transposed_gram(V, x, strength):
     return np.linalg.solve(V @ V.T + strength * np.eye(len(V)), V.T @ x)
 
 
+def _ridge_with_identity_of_ratings(V, x, strength):
+    return np.linalg.solve(V.T @ V + strength * np.eye(len(x)), V.T @ x)
+
+
 def _any_nan(function):
     return any(np.isnan(u).any() for u in results(function, _ROWS))
+
+
+def _is_matrix(function):
+    return all(
+        np.ndim(u) == 2 and equal(np.ravel(u), right)
+        for u, right in zip(results(function, _ROWS), results(_row_update, _ROWS), strict=True)
+    )
+
+
+def _square_mistake(answer, hint):
+    """Return the mistake of giving the same on the square cases; on others it may stop."""
+
+    def matches(function):
+        return all(map(equal, results(function, _SQUARE), results(answer, _SQUARE)))
+
+    return Mistake(answer, hint, matches)
 
 
 row_update = Exercise(
@@ -167,12 +199,29 @@ row_update = Exercise(
             "the mean stands in for the missing rating, and u is fitted to it as if it were known.",
         ),
         Mistake(
+            lambda *arguments: _row_update(*arguments)[np.newaxis],
+            "return the vector u, not a matrix of one row or column.",
+            _is_matrix,
+        ),
+        _square_mistake(
             _of_seen(lambda V, x, lam: _ridge(V, x, 0)),
-            "λ is forgotten. With fewer ratings than columns of V there would be no answer at all.",
+            "λ is forgotten. With fewer ratings than columns of V there would be no single answer.",
         ),
         Mistake(
             _of_seen(lambda V, x, lam: _ridge(V, x, lam * len(x))),
             "λ is counted once per rating, or the sums were made means. Here it counts once.",
+        ),
+        Mistake(
+            lambda V, x, lam: _row_update(V, x, lam * len(x)),
+            "λ is counted once per film, even for those without a rating. Here it counts once.",
+        ),
+        Mistake(
+            lambda V, x, lam: _row_update(V, x, lam / 2),
+            "λ is halved: data and penalty both carry a ½, so it cancels.",
+        ),
+        Mistake(
+            lambda V, x, lam: _row_update(V, x, -lam),
+            "the sign of λ: the penalty pulls u towards zero, so λI is added to VᵀV.",
         ),
         Mistake(
             _of_seen(lambda V, x, lam: np.linalg.solve(V.T @ V + lam, V.T @ x)),
@@ -194,10 +243,10 @@ row_update = Exercise(
             _of_seen(lambda V, x, lam: V.T @ V @ (V.T @ x) + lam * (V.T @ x)),
             "that multiplies by VᵀV + λI; solve with it.",
         ),
-        Mistake(
+        _square_mistake(
             _of_seen(_ridge_with_transposed_gram),
-            "VVᵀ has a row and a column per film, and fits only because here are as many ratings "
-            "as columns; the Gram matrix is VᵀV.",
+            "VVᵀ has a row and a column per film, and fits only where there are as many ratings as "
+            "columns; the Gram matrix is VᵀV.",
         ),
         Mistake(
             _of_seen(lambda V, x, lam: V.T @ x / (np.sum(V**2, axis=0) + lam)),
@@ -206,6 +255,11 @@ row_update = Exercise(
         Mistake(
             lambda V, x, lam: V @ _row_update(V, x, lam),
             "those are the predictions V u of the whole row; return u.",
+        ),
+        _square_mistake(
+            _of_seen(_ridge_with_identity_of_ratings),
+            "the identity has the size of VᵀV, the number of columns of V, not that of ratings: "
+            "λ * np.eye(V.shape[1]).",
         ),
     ],
     variants=[
@@ -219,7 +273,7 @@ row_update = Exercise(
 )
 
 
-# 3. One step of SGD
+# 3. One step of SGD, for likes
 
 
 def _step(u, v, error, learning_rate, regularization):
@@ -230,12 +284,17 @@ def _step(u, v, error, learning_rate, regularization):
     )
 
 
+def _excess(u, v, x):
+    """Return the probability of a like, minus x."""
+    return 1 / (1 + np.exp(-(u @ v))) - x
+
+
 def _sgd_step(u, v, x, learning_rate, regularization):
-    return _step(u, v, u @ v - x, learning_rate, regularization)
+    return _step(u, v, _excess(u, v, x), learning_rate, regularization)
 
 
 def _sgd_in_place(u, v, x, learning_rate, regularization):
-    e = x - u @ v
+    e = x - expit(u @ v)
     old = u.copy()
     u += learning_rate * (e * v - regularization * u)
     v += learning_rate * (e * old - regularization * v)
@@ -243,7 +302,8 @@ def _sgd_in_place(u, v, x, learning_rate, regularization):
 
 
 def _sgd_by_entries(u, v, x, learning_rate, regularization):
-    e = u @ v - x
+    growth = np.exp(u @ v)
+    e = growth / (1 + growth) - x
     new_u, new_v = u.copy(), v.copy()
     for f in range(len(u)):
         new_u[f] -= learning_rate * (e * v[f] + regularization * u[f])
@@ -251,13 +311,15 @@ def _sgd_by_entries(u, v, x, learning_rate, regularization):
     return [new_u, new_v]
 
 
-def _sgd_shrink_first(u, v, x, learning_rate, regularization):
-    shrink, pull = 1 - learning_rate * regularization, learning_rate * (u @ v - x)
-    return np.array([shrink * u - pull * v, shrink * v - pull * u])
+def _sgd_by_sign(u, v, x, learning_rate, regularization):
+    sign = 2 * x - 1
+    pull = learning_rate * sign / (1 + np.exp(sign * (u @ v)))
+    shrink = 1 - learning_rate * regularization
+    return np.array([shrink * u + pull * v, shrink * v + pull * u])
 
 
 def _sgd_with_new_u(u, v, x, learning_rate, regularization):
-    e = u @ v - x
+    e = _excess(u, v, x)
     u = u - learning_rate * (e * v + regularization * u)
     return u, v - learning_rate * (e * u + regularization * v)
 
@@ -271,17 +333,62 @@ def _sgd_with_new_error(u, v, x, learning_rate, regularization):
     return u, _sgd_step(u, v, x, learning_rate, regularization)[1]
 
 
+def _sgd_of_squares(u, v, x, learning_rate, regularization):
+    e = _excess(u, v, x)
+    return _step(u, v, e * (e + x) * (1 - e - x), learning_rate, regularization)
+
+
+_LIKES = [
+    (np.array([0.0]), np.array([2.0]), 1.0, 0.5, 0.1),
+    (np.array([1.0, 2.0]), np.array([3.0, -1.0]), 1.0, 0.1, 0.5),
+    (np.array([1.0, -1.0, 2.0]), np.array([1.0, 3.0, 0.0]), 0.0, 0.1, 0.2),
+]
+
+
+def _steps_mistake(hint, new_u, new_v=None):
+    """Return the mistake of wrong steps of (e, own vector, other vector, η, λ), for v as for u."""
+
+    def answer(u, v, x, eta, lam):
+        e = _excess(u, v, x)
+        return new_u(e, u, v, eta, lam), (new_v or new_u)(e, v, u, eta, lam)
+
+    return Mistake(answer, hint)
+
+
+def _right(e, own, other, eta, lam):
+    return own - eta * (e * other + lam * own)
+
+
+def _unpenalised(e, own, other, eta, lam):
+    return own - eta * e * other
+
+
 sgd_step = Exercise(
     solution=_sgd_step,
-    praise="Both moved from the same old place. An epoch is this step once for every rating, and "
-    "no system is solved.",
-    hint="with e = u @ v - x, subtract η(e v + λ u) from u, and η(e u + λ v) from v.",
-    cases=[
-        (np.array([1.0]), np.array([2.0]), 4.0, 0.1, 0.0),
-        (np.array([1.0, 2.0]), np.array([3.0, 1.0]), 3.0, 0.1, 0.5),
-        (np.array([2.0, -1.0, 0.0]), np.array([1.0, 1.0, 4.0]), 1.0, 0.1, 0.2),
-    ],
+    praise="From ratings to likes only the error changed: expected value minus x. So one loop "
+    "serves the squared, the logistic and the Poisson loss.",
+    hint="the error e is one number, expected value minus x. Each vector goes down its gradient: "
+    "e times the other vector, plus λ times itself.",
+    cases=_LIKES,
     mistakes=[
+        Mistake(
+            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, eta, lam),
+            "u·v − x is the error of the squared loss. Here the expected value is the probability "
+            "1/(1 + exp(−u·v)).",
+        ),
+        Mistake(
+            lambda u, v, x, eta, lam: _step(u, v, 1 / (1 + np.exp(u @ v)) - x, eta, lam),
+            "the minus in the exponent is missing: a large u·v must make a like probable.",
+        ),
+        Mistake(
+            lambda u, v, x, eta, lam: _step(u, v, np.exp(u @ v) - x, eta, lam),
+            "exp(u·v) is the expected value of a count; of a like it is 1/(1 + exp(−u·v)).",
+        ),
+        Mistake(
+            _sgd_of_squares,
+            "the factor p(1 − p) belongs to the squared error of p. In the logistic loss the "
+            "logarithm cancels it.",
+        ),
         Mistake(
             _sgd_with_new_u,
             "the step of v uses the new u. Both are moved down the gradient at the old place: keep "
@@ -298,59 +405,71 @@ sgd_step = Exercise(
             "serves both.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, x - u @ v, eta, lam),
-            "the sign of the error: e is u·v − x if you subtract the step.",
+            lambda u, v, x, eta, lam: _step(u, v, -_excess(u, v, x), eta, lam),
+            "the sign of the error: e is p − x if you subtract the step.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, -eta, lam),
-            "that climbs: subtract η times the gradient.",
+            lambda u, v, x, eta, lam: _step(u, v, _excess(u, v, x), -eta, lam),
+            "that climbs. With e = p − x subtract η(e v + λ u); with e = x − p add η(e v − λ u).",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, eta, -lam),
+            lambda u, v, x, eta, lam: _step(u, v, _excess(u, v, x), eta, -lam),
             "the sign of λ: the penalty pulls u and v towards zero.",
         ),
-        Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, eta, 0),
+        _steps_mistake(
             "λ is forgotten: its term adds λ u to one gradient, and λ v to the other.",
+            _unpenalised,
+        ),
+        _steps_mistake("λ is forgotten in the step of v.", _right, _unpenalised),
+        _steps_mistake("λ is forgotten in the step of u.", _unpenalised, _right),
+        _steps_mistake(
+            "λ stands alone; the derivative of ½ λ ‖u‖² is the vector λ u.",
+            lambda e, own, other, eta, lam: own - eta * (e * other + lam),
+        ),
+        _steps_mistake(
+            "the penalties are swapped: λ u belongs to the step of u, and λ v to that of v.",
+            lambda e, own, other, eta, lam: own - eta * (e + lam) * other,
+        ),
+        _steps_mistake(
+            "e stands alone; the derivative of u·v with respect to u is the vector v: e v.",
+            lambda e, own, other, eta, lam: own - eta * (e + lam * own),
+        ),
+        _steps_mistake(
+            "the derivative of u·v with respect to u is v, and with respect to v it is u.",
+            lambda e, own, other, eta, lam: own - eta * (e + lam) * own,
+        ),
+        _steps_mistake(
+            "twice too long: there is no square in the loss, and the ½ of the penalty cancels "
+            "its 2.",
+            lambda e, own, other, eta, lam: own - 2 * eta * (e * other + lam * own),
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, 2 * eta, lam),
-            "twice too long: the ½ before both terms cancels the 2 of the squares.",
+            lambda u, v, x, eta, lam: _step(u, v, 2 * _excess(u, v, x), eta, lam),
+            "the error counts double: there is no square in the logistic loss, and so no 2.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, 2 * (u @ v - x), eta, lam),
-            "the error counts double: the ½ before its square cancels the 2.",
-        ),
-        Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, eta, 2 * lam),
+            lambda u, v, x, eta, lam: _step(u, v, _excess(u, v, x), eta, 2 * lam),
             "λ counts double: the ½ before the penalty cancels the 2.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, (u @ v - x) / eta, eta, lam),
+            lambda u, v, x, eta, lam: _step(u, v, _excess(u, v, x) / eta, eta, lam),
             "η is missing before the error; it multiplies the whole gradient, e v + λ u.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, eta, lam / eta),
+            lambda u, v, x, eta, lam: _step(u, v, _excess(u, v, x), eta, lam / eta),
             "η is missing before λ; it multiplies the whole gradient, e v + λ u.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u @ v - x, 1, lam),
+            lambda u, v, x, eta, lam: _step(u, v, _excess(u, v, x), 1, lam),
             "η is missing.",
         ),
         Mistake(
-            lambda u, v, x, eta, lam: _step(u, v, u * v - x, eta, lam),
-            "u * v is a vector; the error is one number, with the product u @ v.",
+            lambda u, v, x, eta, lam: _step(u, v, expit(u * v) - x, eta, lam),
+            "u * v is a vector; the error is one number, from the product u @ v.",
         ),
-        Mistake(
-            lambda u, v, x, eta, lam: (
-                u - eta * ((u @ v - x) * u + lam * u),
-                v - eta * ((u @ v - x) * v + lam * v),
-            ),
-            "the derivative of u·v with respect to u is v, and with respect to v it is u.",
-        ),
-        Mistake(
-            lambda u, v, x, eta, lam: ((u @ v - x) * v + lam * u, (u @ v - x) * u + lam * v),
+        _steps_mistake(
             "those are the gradients; return the new u and v, the old ones minus η times these.",
+            lambda e, own, other, eta, lam: e * other + lam * own,
         ),
         Mistake(
             lambda *arguments: _sgd_step(*arguments)[::-1],
@@ -360,22 +479,26 @@ sgd_step = Exercise(
             lambda *arguments: _sgd_step(*arguments)[0],
             "that is the new u alone; return both, as a pair.",
         ),
+        Mistake(
+            lambda *arguments: np.concatenate(_sgd_step(*arguments)),
+            "the two are glued into one vector; return a pair: return new_u, new_v.",
+        ),
     ],
-    variants=[_sgd_in_place, _sgd_by_entries, _sgd_shrink_first],
+    variants=[_sgd_in_place, _sgd_by_entries, _sgd_by_sign],
 )
 
 
 # 4. Find the bug
 
 _COUNTS = [
-    (np.array([4]), 0.1),
+    (np.array([1, 3]), 0.1),
     (np.array([1, 3, 8]), 0.1),
     (np.array([20, 1, 1, 2, 737]), 0.02),
 ]
 
 
 def _als_strengths(counts, sgd_regularization):
-    return sgd_regularization * counts
+    return sgd_regularization * counts / counts.sum()
 
 
 def _strengths_mistake(answer, hint):
@@ -390,55 +513,70 @@ def _strengths_mistake(answer, hint):
 
 als_strengths = Exercise(
     solution=_als_strengths,
-    praise="Now both minimise the same function, and a difference in loss is one between the "
-    "algorithms.",
-    hint="return one number for each row. In one epoch, how often does SGD apply λ to row i?",
+    praise="Now both aim at the same function (SGD with a falling η), and a difference in loss is "
+    "one between the algorithms.",
+    hint="return one number for each row. Over an epoch SGD goes down a sum over all ratings. By "
+    "which factor does it differ from the mean?",
     cases=_COUNTS,
     mistakes=[
         _strengths_mistake(
+            lambda counts, lam: lam * counts,
+            "those match SGD beside the sum of the squared errors. The mean is smaller, so they "
+            "are too strong beside it.",
+        ),
+        _strengths_mistake(
             lambda counts, lam: lam,
-            "in one epoch SGD applies λ to row i once for each of its ratings, not once.",
+            "SGD applies λ to row i at each of its ratings, so a row with many ratings pays more.",
+        ),
+        _strengths_mistake(
+            lambda counts, lam: lam / counts.sum(),
+            "SGD applies λ to row i at each of its ratings, and this counts it once.",
         ),
         _strengths_mistake(
             lambda counts, lam: lam / counts,
             "upside down: SGD visits a row with many ratings often, and applies λ at every visit.",
         ),
         _strengths_mistake(
+            lambda counts, lam: lam * counts * counts.sum(),
+            "the wrong way: the mean is the sum divided by |Ω|, so the penalties are divided too.",
+        ),
+        _strengths_mistake(
             lambda counts, lam: lam * counts.sum(),
-            "a visit touches one row: what row i pays depends on its own ratings, not on all.",
+            "a visit touches one row: what row i pays depends on its own ratings. And the mean of "
+            "the errors asks for smaller penalties, not larger ones.",
         ),
         _strengths_mistake(
-            lambda counts, lam: lam * counts.mean(),
-            "that is right on average only; each row has its own number of ratings.",
-        ),
-        _strengths_mistake(
-            lambda counts, lam: lam * counts / counts.sum(),
-            "the shares belong to a mean of squared errors; this objective is their sum.",
+            lambda counts, lam: lam * counts / len(counts),
+            "that divides by the number of rows; the mean is over ratings.",
         ),
         _strengths_mistake(
             lambda counts, lam: lam * counts / counts.mean(),
-            "that keeps the ratios between the rows and loses the size: do not divide.",
+            "that divides by the ratings of a mean row; the mean is over all ratings.",
+        ),
+        _strengths_mistake(
+            lambda counts, lam: lam * counts / counts.max(),
+            "that divides by the largest count; the mean is over all ratings.",
+        ),
+        _strengths_mistake(
+            lambda counts, lam: lam * counts / (2 * counts.sum()),
+            "no factor 2: |Ω| counts each rating once, and all terms carry the same ½.",
+        ),
+        _strengths_mistake(
+            lambda counts, lam: 2 * lam * counts / counts.sum(),
+            "no factor 2: at each visit row i pays λ once, and the column pays its own.",
         ),
         _strengths_mistake(
             lambda counts, lam: lam * np.sqrt(counts),
             "no root: penalties add up like errors, one for each rating.",
         ),
         _strengths_mistake(
-            lambda counts, lam: lam * counts / 2,
-            "both objectives carry the ½ already.",
-        ),
-        _strengths_mistake(
-            lambda counts, lam: 2 * lam * counts,
-            "no factor 2: at each visit row i pays λ once, and the column pays its own.",
-        ),
-        _strengths_mistake(
-            lambda counts, lam: counts,
+            lambda counts, lam: counts / counts.sum(),
             "λ is missing.",
         ),
     ],
     variants=[
-        lambda counts, lam: [lam * count for count in counts],
-        lambda counts, lam: np.full(len(counts), lam) * counts,
+        lambda counts, lam: [lam * count / sum(counts) for count in counts],
+        lambda counts, lam: np.multiply(counts, lam) / np.sum(counts),
     ],
 )
 
@@ -459,7 +597,7 @@ crossing = Exercise(
     solution=229,
     praise="That is three times the mean number of ratings per row or column. At the usual k of "
     "10 to 100 most of the work is in the Gram matrices, not in the systems.",
-    hint="compare 2 · 100,000 · k² with (943 + 1682) · k³/3.",
+    hint="how often does a round use each rating, and how many systems does it solve?",
     accepts=about,
     mistakes=[
         _whole_number_mistake(
@@ -485,6 +623,10 @@ crossing = Exercise(
         _whole_number_mistake(
             1_800_000 / 2625,
             "the ⅓ of k³/3 came in twice: multiply the 200,000 k² by 3 once.",
+        ),
+        _whole_number_mistake(
+            1_200_000 / 2625,
+            "that takes 2k² operations a rating; the half of a symmetric matrix is enough, k².",
         ),
         _whole_number_mistake(
             6 * 943 * 1682 / 2625,

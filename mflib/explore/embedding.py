@@ -22,8 +22,8 @@ class FilmMap:
     """Films in a plane, one of them with its nearest neighbours.
 
     `points` (120, 2) are coordinates of the films' factors on the named `axes`, `share` the share
-    of their variance that the plane keeps, `neighbours` and `cosines` those of `film`, nearest first, and `nearest`
-    as many films that stand nearest to it on the map.
+    of their variance that the plane keeps, `neighbours` and `cosines` those of `film`, nearest
+    first, and `nearest` as many films that stand nearest to it on the map.
     """
 
     points: np.ndarray
