@@ -1,6 +1,8 @@
 # Two commands do all the set-up:   make lab   |   make test
 PYTHON   ?= python3
 VENV     ?= .venv
+# The versions to install: constraints-oldest.txt has the oldest ones that pyproject.toml promises.
+CONSTRAINTS ?= constraints.txt
 LAB_ARGS ?=
 PYTEST_ARGS ?=
 ifeq ($(OS),Windows_NT)
@@ -39,14 +41,17 @@ format: $(STAMP) ## format the code, notebooks included
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-constraints: ## renew the pinned versions in constraints.txt (needs uv)
-	uv pip compile --upgrade --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
+COMPILE := uv pip compile --quiet --upgrade --all-extras --python-version 3.11 pyproject.toml
+
+constraints: ## renew the pinned versions, newest and oldest (needs uv)
+	$(COMPILE) --universal --output-file constraints.txt
+	$(COMPILE) --resolution lowest-direct --output-file constraints-oldest.txt
 
 clean: ## remove the environment
 	rm -rf $(VENV)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c "import sys; sys.exit('This course needs Python 3.11 or newer, and $(PYTHON) is %d.%d: try make PYTHON=python3.12 ...' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[lab,test,browser]" --constraint constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[lab,test,browser]" --constraint $(CONSTRAINTS)
 	@echo installed > $@

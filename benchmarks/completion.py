@@ -28,8 +28,9 @@ from scipy import sparse
 from sklearn.model_selection import GridSearchCV, KFold
 from threadpoolctl import threadpool_limits
 
-from mflib.completion import ALS, SGD, ObservedEntries, solve_rows
+from mflib.completion import ALS, SGD, ObservedEntries
 from mflib.datasets import fetch_movielens_100k, make_film_club
+from mflib.least_squares import ridge_rows
 
 SHAPE = 943, 1682
 
@@ -240,7 +241,7 @@ def peak_memory(m=40_000, n=20_000, k=64, n_entries=1_000_000):
     mask = sparse.csr_array((np.ones(n_entries), X.indices, X.indptr), shape=X.shape)
     V = rng.random((n, k))
     tracemalloc.start()
-    solve_rows(X, mask, V, 1.0)
+    ridge_rows(X, mask, V, 1.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak / 2**20, m * k * k * 8 / 2**20

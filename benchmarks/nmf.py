@@ -14,7 +14,6 @@ import os
 import sys
 import warnings
 from contextlib import nullcontext
-from itertools import islice
 from statistics import median
 from time import perf_counter
 
@@ -25,8 +24,9 @@ from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from mflib.iteration import nth
 from mflib.losses import find_loss
-from mflib.nmf import nmf_steps
+from mflib.nmf import NMFProblem, nmf_steps
 
 # scikit-learn's name of each loss, which is "frobenius" for the squared one.
 CASES = [
@@ -78,12 +78,11 @@ def run_sklearn(X, W0, H0, loss, solver, n_iter):
 
 
 def run_mflib(X, W0, H0, loss, solver, n_iter):
-    *_, step = islice(nmf_steps(X, W0, H0, loss=loss, solver=solver), n_iter + 1)
-    return step
+    return nth(nmf_steps(NMFProblem(X, loss=loss), (W0, H0), solver=solver), n_iter)
 
 
 def iterations_to(target, X, W0, H0, loss, solver):
-    steps = nmf_steps(X, W0, H0, loss=loss, solver=solver)
+    steps = nmf_steps(NMFProblem(X, loss=loss), (W0, H0), solver=solver)
     return next(step.n_iter for step in steps if step.loss <= target * (1 + 1e-9))
 
 

@@ -23,10 +23,12 @@ from threadpoolctl import threadpool_limits
 from mflib.completion import ALS
 from mflib.datasets import fetch_hangzhou_metro
 from mflib.sequential import (
+    JointMF,
     LastValue,
     MeanValue,
+    RolloutMF,
     ScalarAutoregression,
-    SequentialMF,
+    TwoStageMF,
     block_missing,
     random_missing,
     rmse,
@@ -41,21 +43,19 @@ DAY_AHEAD = {
     "mean": [MeanValue()],
     "mean of the weekday": [MeanValue(7)],
     "scalar autoregression": [ScalarAutoregression(LAGS)],
-    "rollout": [
-        SequentialMF(k, season=s, scale="rows", method="rollout") for k in (2, 5) for s in (1, 7)
-    ],
+    "rollout": [RolloutMF(k, season=s, scale="rows") for k in (2, 5) for s in (1, 7)],
     "first order": [
-        SequentialMF(**p, scale="rows", transition_regularization=0.1)
+        TwoStageMF(**p, scale="rows", transition_regularization=0.1)
         for p in ParameterGrid({"rank": [2, 5, 8, 12], "season": [None, 1, 7]})
     ],
     "lags 1, 7, 8": [
-        SequentialMF(**p, lags=LAGS, transition_regularization=0.01)
+        TwoStageMF(**p, lags=LAGS, transition_regularization=0.01)
         for p in ParameterGrid(
             {"rank": [3, 5, 8, 12, 20], "season": [None, 1], "scale": [None, "rows"]}
         )
     ],
     "lags 1, 7, 8, joint": [
-        SequentialMF(k, lags=LAGS, season=1, scale="rows", method="joint", transition_weight=mu)
+        JointMF(k, lags=LAGS, season=1, scale="rows", transition_weight=mu)
         for k in (5, 8, 12)
         for mu in (0.1, 0.3, 1)
     ],
@@ -96,8 +96,8 @@ def ten_minutes(X):
         "yesterday, same time": [LastValue(DAY)],
         "a week ago, same time": [LastValue(7 * DAY)],
         "scalar autoregression": [ScalarAutoregression(a_week)],
-        "lags of a day": [SequentialMF(lags=(1, 2, 3, DAY), season=DAY, **p) for p in grid],
-        "lags of a day and a week": [SequentialMF(lags=a_week, season=DAY, **p) for p in grid],
+        "lags of a day": [TwoStageMF(lags=(1, 2, 3, DAY), season=DAY, **p) for p in grid],
+        "lags of a day and a week": [TwoStageMF(lags=a_week, season=DAY, **p) for p in grid],
     }
     print(f"\n{'intervals ahead':26}{'2':>8}{'4':>8}{'6':>8}{'fit':>11}{'forecasts':>12}  chosen")
     print(f"{'TRMF as published':26}{30.6:8}{32.6:8}{33.9:8}")
@@ -146,12 +146,7 @@ def imputers():
     )
     yield (
         "joint, lags 1, 7, 8",
-        [
-            lambda X, p=p: (
-                SequentialMF(lags=LAGS, method="joint", scale="rows", **p).fit(X).impute()
-            )
-            for p in grid
-        ],
+        [lambda X, p=p: JointMF(lags=LAGS, scale="rows", **p).fit(X).impute() for p in grid],
     )
 
 

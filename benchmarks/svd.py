@@ -34,10 +34,12 @@ def methods(A):
     start = np.random.default_rng(0).standard_normal(N)
     return {
         BASELINE: lambda: sklearn_randomized_svd(A, K, random_state=0)[1],
-        "mflib truncated_svd": lambda: truncated_svd(A, K, random_state=0)[1],
-        "mflib truncated_svd, tol=1e-6": lambda: truncated_svd(A, K, tol=1e-6, random_state=0)[1],
-        "mflib block_krylov_svd": lambda: block_krylov_svd(A, K, random_state=0)[1],
-        "mflib randomized_svd": lambda: randomized_svd(A, K, random_state=0)[1],
+        "mflib truncated_svd": lambda: truncated_svd(A, K, random_state=0).singular_values,
+        "mflib truncated_svd, tol=1e-6": lambda: (
+            truncated_svd(A, K, tol=1e-6, random_state=0).singular_values
+        ),
+        "mflib block_krylov_svd": lambda: block_krylov_svd(A, K, random_state=0).singular_values,
+        "mflib randomized_svd": lambda: randomized_svd(A, K, random_state=0).singular_values,
         "SciPy svds, PROPACK": lambda: svds(A, K, solver="propack", v0=np.ones(M), rng=0)[1],
         "SciPy svds, PROPACK, tol=1e-4": lambda: svds(
             A, K, solver="propack", v0=np.ones(M), tol=1e-4, rng=0

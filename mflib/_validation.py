@@ -1,5 +1,9 @@
 """What every room asks of its input, and one sentence for what it refuses."""
 
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -74,12 +78,70 @@ def check_direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
 
 def check_number(value: float, name: str) -> float:
     """Return one real, finite number."""
-    value = np.asarray(value)
-    if value.ndim != 0:
-        raise ValueError(f"{name} has shape {value.shape}; a single number is needed")
-    _check_real(value.dtype, name)
-    _check_finite(value, name)
-    return float(value)
+    number = np.asarray(value)
+    if number.ndim != 0:
+        raise ValueError(f"{name} has shape {number.shape}; a single number is needed")
+    if number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise ValueError(f"{name} is {value!r}; a finite real number is needed")
+    return float(number)
+
+
+def check_positive(value: float, name: str) -> float:
+    """Return one number above 0."""
+    number = check_number(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} is {value}; a number above 0 is needed")
+    return number
+
+
+def check_non_negative(value: float, name: str) -> float:
+    """Return one number of at least 0."""
+    number = check_number(value, name)
+    if number < 0:
+        raise ValueError(f"{name} is {value}; at least 0 is needed")
+    return number
+
+
+def check_share(value: float, name: str) -> float:
+    """Return one number from 0 to 1."""
+    number = check_number(value, name)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} is {value}; a number from 0 to 1 is needed")
+    return number
+
+
+def check_count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
+    """Return a whole number of at least `smallest`, and at most `largest` if there is such."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} is {value!r}; a whole number is needed")
+    if value < smallest:
+        raise ValueError(f"{name} is {value}; at least {smallest} is needed")
+    if value > (sys.maxsize if largest is None else largest):
+        limit = "a smaller number" if largest is None else f"at most {largest}"
+        raise ValueError(f"{name} is {value}; {limit} is needed")
+    return int(value)
+
+
+def check_limits(tol: float, max_iter: int) -> tuple[float, int]:
+    """Return the tolerance and the largest number of steps of an iteration, both at least 0."""
+    return check_non_negative(tol, "tol"), check_count(max_iter, "max_iter", smallest=0)
+
+
+def check_choice(value: str, choices: Iterable[str | None], name: str) -> str:
+    """Return one of the choices."""
+    choices = tuple(choices)
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+    ):
+        raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def check_flag(value: bool, name: str) -> bool:
+    """Return True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} is {value!r}; True or False is needed")
+    return bool(value)
 
 
 def check_product(W: np.ndarray) -> np.ndarray:
@@ -91,13 +153,69 @@ def check_product(W: np.ndarray) -> np.ndarray:
     return W
 
 
-def check_count(value: int, largest: int, name: str, *, smallest: int = 1) -> int:
-    """Return a whole number from `smallest` to `largest`."""
-    if not isinstance(value, (int, np.integer)) or not smallest <= value <= largest:
-        raise ValueError(
-            f"{name} is {value!r}; a whole number from {smallest} to {largest} is needed"
+def check_dense(A: Matrix, name: str = "A") -> np.ndarray:
+    """Return A, refusing it if it is sparse or an operator."""
+    if not isinstance(A, np.ndarray):
+        raise ValueError(f"{name} is sparse or an operator; an array is needed here")
+    return A
+
+
+def check_no_negative(X: Matrix, name: str, who: str) -> Matrix:
+    """Return an array or sparse matrix, refusing it if it has negative entries."""
+    if isinstance(X, LinearOperator):
+        raise ValueError(f"{name} is an operator; an array or a sparse matrix is needed")
+    negative = np.count_nonzero((X if isinstance(X, np.ndarray) else X.data) < 0)
+    if negative:
+        entries = "entry" if negative == 1 else "entries"
+        raise ValueError(f"{name} has {negative} negative {entries}; {who} needs {name} >= 0")
+    return X
+
+
+def check_factors(
+    start: Any, kind: type, shapes: Mapping[str, tuple[int | str, ...]]
+) -> tuple[np.ndarray, ...]:
+    """Return a start as a named tuple of float arrays of its own, which may be written to.
+
+    Parameters
+    ----------
+    start : an iterate, or arrays in the order of `kind`
+    kind : type of named tuple
+    shapes : for each field its shape; a letter stands for any number of at least 1, the same in all
+
+    Examples
+    --------
+    >>> from collections import namedtuple
+    >>> shapes = {"U": (2, "k"), "V": (3, "k")}
+    >>> check_factors(([[1], [2]], [[3], [4], [5]]), namedtuple("Factors", "U V"), shapes).U
+    array([[1.],
+           [2.]])
+    """
+    arrays = getattr(start, "factors", start)
+    try:
+        arrays = [np.array(array, order="C") for array in arrays]
+    except (TypeError, ValueError):
+        raise ValueError(f"the start is no sequence of arrays {', '.join(shapes)}") from None
+    letters, found = {}, [array.shape for array in arrays]
+    fits = len(arrays) == len(shapes)
+    for shape, needed in zip(found, shapes.values(), strict=False):
+        sides = [
+            letters.setdefault(n, s) if isinstance(n, str) else n
+            for n, s in zip(needed, shape, strict=False)
+        ]
+        fits = fits and 0 not in shape and len(shape) == len(needed) and list(shape) == sides
+    if not fits:
+        given, needed = (
+            " and ".join(f"({', '.join(map(str, shape))})" for shape in listed)
+            for listed in (found, shapes.values())
         )
-    return int(value)
+        raise ValueError(
+            f"the start has factors of shapes {given}; {needed} are needed for {', '.join(shapes)}"
+        )
+    for name, array in zip(shapes, arrays, strict=True):
+        _check_real(array.dtype, name)
+        _check_finite(array, name)
+    single = all(array.dtype == np.float32 for array in arrays)
+    return kind(*(array.astype(np.float32 if single else np.float64) for array in arrays))
 
 
 def _check_real(dtype, name):

@@ -1,22 +1,15 @@
 """Gradient descent, and the learning rate at which it diverges (lesson 4).
 
-The formulas of this room, for f(U, V) = ½‖M ∘ (U Vᵀ − X)‖² + ½λ(‖U‖² + ‖V‖²), where M is 1 at the
-observed entries and 0 elsewhere, ∘ is the product entry by entry, and E = M ∘ (U Vᵀ − X):
-
-    ∂f/∂U = E V + λU,    ∂f/∂V = Eᵀ U + λV                      gradients
-    U ← U − η ∂f/∂U,     V ← V − η ∂f/∂V                        a step, with learning rate η
-    (M ∘ (D Vᵀ)) V + λD                                         Hessian of U ↦ f(U, V), applied to D
-    (M ∘ (C Vᵀ + U Dᵀ)) V + E D + λC,                           Hessian of f, applied to (C, D)
-    (M ∘ (C Vᵀ + U Dᵀ))ᵀ U + Eᵀ C + λD
+    x ← x − η ∇f(x)             a step, with learning rate η
+    f(x) = ½xᵀHx − bᵀx          a quadratic: its gradient is Hx − b, its Hessian H
 
 On a quadratic, a step multiplies the error along the eigenvector of curvature λᵢ by 1 − ηλᵢ. Hence
 
-    2 / λ_max       is exact for a quadratic without negative curvature, and so for each of the two
-                    blocks while the other stays;
-    1 / σ₁(X)       concerns both blocks together, fully observed, without λ: above it every global
-                    minimum is unstable, as λ_max ≥ 2σ₁(X) at each of them.
+    2 / λ_max                   is exact for a quadratic without negative curvature: below it the
+                                error dies out, above it grows.
 
-λ_max comes from power iteration: only products with the Hessian are needed.
+λ_max comes from power iteration: only products with the Hessian are needed. What a factorization
+adds, whose objective is quadratic in each factor while the other stays, is in `factorization.py`.
 
 References
 ----------
@@ -25,213 +18,348 @@ J. Bolte, S. Sabach and M. Teboulle, Proximal alternating linearized minimizatio
 nonsmooth problems, Mathematical Programming, 2014.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
-from math import hypot, inf, isfinite, sqrt
-from typing import Literal
+from math import hypot, inf, isfinite, nan
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 from scipy.linalg import norm
+from scipy.linalg.blas import dnrm2
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import Matrix, check_count, check_matrix, check_number, check_square
-from mflib.eigen import power_iteration
-
-# A loss that has grown this many times over is not coming back.
-EXPLOSION = 1e6
+from mflib._validation import (
+    NEGLIGIBLE,
+    Matrix,
+    check_choice,
+    check_dense,
+    check_factors,
+    check_limits,
+    check_matrix,
+    check_positive,
+    check_square,
+)
+from mflib.eigen import power_iteration, power_steps
+from mflib.iteration import Iterate, Problem, drive, has_exploded, record, warn_unless_converged
 
 Updates = Literal["simultaneous", "alternating"]
 
+_STATES = {"settled": "converged", "broken": "diverged", "enough": "not converged"}
 
-@dataclass(frozen=True)
-class QuadraticStep:
-    """One iterate of gradient descent on a quadratic."""
 
-    n_iter: int
+class Point(NamedTuple):
+    """A vector x (n,), alone: what a function of one vector depends on."""
+
     x: np.ndarray
-    loss: float
 
 
-@dataclass(frozen=True)
-class DescentStep:
-    """One iterate: both factors, their loss and the length of the gradient there.
+@record
+class DescentStep(Iterate):
+    """One iterate of gradient descent, with the numbers that are known there.
 
-    `learning_rates` holds the rates of the two half steps (U, V) that led here.
+    `loss` is that of the data, `objective` what is minimised, `gradient_norm` the length of the
+    objective's gradient. `learning_rates` holds, for each factor, the rate that led here.
     """
 
-    n_iter: int
-    U: np.ndarray
-    V: np.ndarray
+    algorithm = "descent"
+
+    factors: tuple[np.ndarray, ...]
     loss: float
+    objective: float
     gradient_norm: float
-    learning_rates: tuple[float, float] | None
+    learning_rates: tuple[float, ...] | None
 
 
-@dataclass(frozen=True)
-class DescentResult:
-    """Where gradient descent stopped, and why (`message`).
+@record
+class DescentResult(DescentStep):
+    """The last finite iterate of gradient descent, and why it stopped there (`message`).
 
-    `U` and `V` are the last finite iterate. `losses` has the loss of the start and of every step;
-    after divergence its last entry is the loss that gave it away, infinite if it was NaN.
-    `critical_learning_rate` is set after divergence: a limit that η broke.
+    `objectives` has the objective of the start and of every step; after divergence its last entry
+    is the one that gave it away, infinite if it was NaN. `critical_learning_rate` is a limit that η
+    broke, where one is known.
     """
 
-    U: np.ndarray
-    V: np.ndarray
-    losses: np.ndarray
-    n_iter: int
+    converged: bool
+    message: str
+    objectives: np.ndarray
     state: Literal["converged", "not converged", "diverged"]
     learning_rate: float | None
     critical_learning_rate: float | None
-    message: str
-
-    @property
-    def converged(self) -> bool:
-        """Whether the gradient met the tolerance."""
-        return self.state == "converged"
 
 
-class FactorizationLoss:
-    """The function ½‖M ∘ (U Vᵀ − X)‖² + ½λ(‖U‖² + ‖V‖²) of the factors U (m, k) and V (n, k).
+class SmoothProblem(Problem):
+    """A problem with a gradient: all that gradient descent asks, on factors of any kind.
+
+    A problem must define `as_factors` and `loss_and_gradient`, and `penalty` if it has one. The
+    rest has an answer here, which those who know better override.
+    """
+
+    def loss_and_gradient(self, factors) -> tuple[float, tuple[np.ndarray, ...]]:
+        """Return the loss of the data, and the gradient of the objective, like the factors."""
+        raise NotImplementedError
+
+    def loss(self, factors) -> float:
+        """Return the misfit of the data, without penalties."""
+        return self.loss_and_gradient(factors)[0]
+
+    def gradient(self, factors) -> tuple[np.ndarray, ...]:
+        """Return the derivatives of the objective, in the shape of the factors."""
+        return self.loss_and_gradient(factors)[1]
+
+    def block_gradient(self, factors, block: int) -> np.ndarray:
+        """Return the derivatives with respect to `factors[block]` alone."""
+        return self.gradient(factors)[block]
+
+    def project(self, factors) -> tuple[np.ndarray, ...]:
+        """Return the nearest factors that are allowed: here all are."""
+        return factors
+
+    def block_hessian(self, factors, block: int) -> np.ndarray | LinearOperator:
+        """Return the Hessian with respect to `factors[block]`, for the safe step.
+
+        An operator acts on the raveled factor, an array on each of its rows.
+        """
+        raise ValueError(f"{type(self).__name__} has no safe step; give a learning_rate")
+
+    def loss_at_zero(self, factors) -> float:
+        """Return the loss of zeros in the shape of the factors: a loss that counts as large."""
+        return self.loss(factors._make(map(np.zeros_like, factors)))
+
+    def gradient_scale(self, step: DescentStep, start: DescentStep) -> float:
+        """Return the length that a small gradient is small against: here that at the start."""
+        return start.gradient_norm
+
+    def broken_limit(
+        self, step: DescentStep, learning_rate: float, updates: Updates
+    ) -> tuple[float | None, str]:
+        """Return a limit that the learning rate broke and its name, or None and what is known.
+
+        `step` is the last one before the objective rose for the first time.
+        """
+        return None, f"η = {learning_rate:.4g} is too large for this start"
+
+
+class Quadratic(SmoothProblem):
+    """The function ½xᵀHx − bᵀx, whose gradient is Hx − b.
 
     Parameters
     ----------
-    X : (m, n) array or sparse matrix
-        Of a sparse matrix the stored entries count as observed (a stored zero too), all others as
-        missing.
-    mask : (m, n) array of bool, optional
-        M: True where X is observed. What X holds elsewhere is never looked at; it may be NaN.
-        By default all entries of an array are observed. Not for sparse X.
-    regularization : float
-        λ, at least 0.
+    H : (n, n) array, symmetric
+    b : (n,) array
 
     Examples
     --------
-    >>> f = FactorizationLoss([[6.0, 4.0]])
-    >>> f([[1.0]], [[2.0], [3.0]])  # UVᵀ = [[2, 3]]
-    8.5
-    >>> f.gradients([[1.0]], [[2.0], [3.0]])[0]  # -4 · 2 - 1 · 3
-    array([[-11.]])
+    >>> steps = descent_steps(Quadratic([[4.0]], [0.0]), ([1.0],), 0.25)  # η = 1/λ: one step
+    >>> [next(steps).x.item() for _ in range(3)]
+    [1.0, 0.0, 0.0]
     """
 
-    def __init__(
-        self,
-        X: ArrayLike | Matrix,
-        *,
-        mask: ArrayLike | None = None,
-        regularization: float = 0.0,
-    ):
-        self.mask = None
-        if mask is not None:
-            X, self.mask = _check_mask(X, mask)
-        self.X = check_matrix(X, "X")
-        if isinstance(self.X, LinearOperator):
-            raise ValueError("X is an operator; an array or a sparse matrix is needed")
-        self.regularization = check_number(regularization, "regularization")
-        if self.regularization < 0:
-            raise ValueError(f"regularization is {regularization}; at least 0 is needed")
+    def __init__(self, H: ArrayLike, b: ArrayLike):
+        self.H = check_dense(check_square(H, "H"), "H")
+        if not np.allclose(self.H, self.H.T):
+            raise ValueError("H is not symmetric; a Hessian equals its transpose")
+        self.b = check_matrix(np.atleast_2d(b), "b")[0]
+        if np.shape(b) != (len(self.H),):
+            raise ValueError(f"b has shape {np.shape(b)}; {(len(self.H),)} is needed")
 
-    @cached_property
-    def T(self) -> "FactorizationLoss":
-        """The same loss with rows and columns exchanged: f.T(V, U) = f(U, V)."""
-        transposed = FactorizationLoss.__new__(FactorizationLoss)
-        transposed.X = self.X.T.tocsr() if sparse.issparse(self.X) else self.X.T
-        transposed.mask = None if self.mask is None else self.mask.T
-        transposed.regularization = self.regularization
-        return transposed
+    def as_factors(self, start) -> Point:
+        """Return a start as `Point(x)`."""
+        return check_factors(start, Point, {"x": (len(self.H),)})
 
-    @property
-    def at_zero(self) -> float:
-        """The loss of zero factors, ½‖M∘X‖²: what counts as a large loss."""
-        return self._value(self.X, 0.0, 0.0)
+    def loss_and_gradient(self, factors) -> tuple[float, Point]:
+        """Return ½xᵀHx − bᵀx and Hx − b."""
+        (x,) = factors
+        Hx = self.H @ x
+        return float(x @ Hx / 2 - self.b @ x), Point(Hx - self.b)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every entry is observed."""
-        return not sparse.issparse(self.X) and self.mask is None
+    def block_hessian(self, factors=None, block: int = 0) -> np.ndarray:
+        """Return H."""
+        return self.H
 
-    def masked_product(self, U: ArrayLike, V: ArrayLike) -> np.ndarray | sparse.csr_array:
-        """Return M ∘ (U Vᵀ), computed at the observed entries only if X is sparse."""
-        U, V = np.asarray(U, dtype=float), np.asarray(V, dtype=float)
-        if not sparse.issparse(self.X):
-            product = U @ V.T
-            return product if self.mask is None else np.where(self.mask, product, 0.0)
-        rows, columns = self._observed
-        values = np.einsum("ij,ij->i", U[rows], V[columns])
-        return sparse.csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
+    def gradient_scale(self, step, start) -> float:
+        """Return the larger one of the gradients' lengths at the start and at 0."""
+        return max(start.gradient_norm, norm(self.b))
 
-    def residual(self, U: ArrayLike, V: ArrayLike) -> np.ndarray | sparse.csr_array:
-        """Return E = M ∘ (U Vᵀ − X)."""
-        _check_shapes(self.X, U, V)
-        E = self.masked_product(U, V)
-        if sparse.issparse(E):
-            E.data -= self.X.data
-        else:
-            E -= self.X
-        return E
+    def broken_limit(self, step, learning_rate, updates) -> tuple[float | None, str]:
+        """Return 2/λ_max, unless no learning rate would do."""
+        if largest_curvature(-self.H, random_state=0) > NEGLIGIBLE * norm(self.H):
+            return None, "H has a negative eigenvalue, so that there is no minimum"
+        return critical_learning_rate(self.H, random_state=0), "critical 2/λ_max"
 
-    def __call__(self, U: ArrayLike, V: ArrayLike) -> float:
-        """Return the loss."""
-        return self._value(self.residual(U, V), U, V)
 
-    def gradients(self, U: ArrayLike, V: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Return ∂f/∂U (m, k) and ∂f/∂V (n, k)."""
-        return self._gradients(self.residual(U, V), np.asarray(U), np.asarray(V))
+def descent_steps(
+    problem: SmoothProblem,
+    start: Any,
+    learning_rate: float | None = None,
+    *,
+    updates: Updates = "alternating",
+    random_state=None,
+) -> Iterator[DescentStep]:
+    """Yield the iterates of gradient descent, for ever.
 
-    def block_hessian(self, V: ArrayLike) -> np.ndarray | LinearOperator:
-        """Return the Hessian of U ↦ f(U, V), which does not depend on U: the block is quadratic.
+    They are left to grow to infinity and to become NaN; `gradient_descent` watches over that.
 
-        (That of V ↦ f(U, V) is `f.T.block_hessian(U)`.)
+    Parameters
+    ----------
+    problem : SmoothProblem
+        `Quadratic`, `FactorizationProblem`, or those of later lessons.
+    start : iterate, or arrays in the order of the problem's factors
+        Such as (U, V).
+    learning_rate : float, optional
+        η. By default the safe step of each factor in turn, 1/λ_max of its block, by power
+        iteration: where the objective is quadratic in each block, it never increases (Bolte,
+        Sabach and Teboulle 2014).
+    updates : {"alternating", "simultaneous"}
+        Whether the step of a factor already uses the new ones before it. The safe step is for
+        alternating updates.
+    random_state : int, RandomState or None
+        Chooses the starts of power iteration, for the safe step.
 
-        Returns
-        -------
-        (k, k) array, if every entry is observed
-            VᵀV + λI: each row of U has this Hessian.
-        LinearOperator of shape (mk, mk), otherwise
-            It acts on U, raveled row by row.
-        """
-        V = np.asarray(V, dtype=float)
-        if self.is_complete:
-            return V.T @ V + self.regularization * np.eye(V.shape[1])
-        shape = (self.X.shape[0], V.shape[1])
+    Yields
+    ------
+    DescentStep
+        `n_iter` counts from 0 (the start).
 
-        def product(d):
-            D = d.reshape(shape)
-            return (self.masked_product(D, V) @ V + self.regularization * D).ravel()
+    Examples
+    --------
+    >>> from mflib.factorization import FactorizationProblem
+    >>> steps = descent_steps(FactorizationProblem([[6.0]]), ([[1.0]], [[2.0]]))
+    >>> [round(next(steps).loss, 6) for _ in range(3)]
+    [8.0, 0.0, 0.0]
+    """
+    factors = problem.as_factors(start)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not isfinite(problem.objective(factors)):
+            raise ValueError("the loss of the start overflows; scale the start down")
+    check_choice(updates, ("alternating", "simultaneous"), "updates")
+    if learning_rate is not None:
+        rates = (check_positive(learning_rate, "learning_rate"),) * len(factors)
+    elif updates == "simultaneous":
+        raise ValueError("simultaneous updates have no safe step; give a learning_rate")
+    else:
+        random_state = check_random_state(random_state)
+        rates = [_SafeRate(problem, i, random_state) for i in range(len(factors))]
+        problem.block_hessian(factors, 0)  # is there one?
 
-        return LinearOperator((shape[0] * shape[1],) * 2, product, dtype=np.float64)
+    def iterate(factors):
+        gradient = used = None
+        for n_iter in count():
+            with np.errstate(over="ignore", invalid="ignore"):
+                if n_iter:
+                    factors, used = _move(problem, factors, gradient, rates, updates)
+                loss, gradient = problem.loss_and_gradient(factors)
+                objective = loss + problem.penalty(factors)
+            yield DescentStep(n_iter, factors, loss, objective, total_length(gradient), used)
 
-    def hessian(self, U: ArrayLike, V: ArrayLike) -> LinearOperator:
-        """Return the Hessian of f at (U, V), which acts on U and V, raveled one after the other."""
-        U, V = np.asarray(U, dtype=float), np.asarray(V, dtype=float)
-        E = self.residual(U, V)
+    return iterate(factors)
 
-        def product(d):
-            C, D = d[: U.size].reshape(U.shape), d[U.size :].reshape(V.shape)
-            change = self.masked_product(np.hstack([C, U]), np.hstack([V, D]))  # of E, along (C, D)
-            upper = change @ V + E @ D + self.regularization * C
-            lower = change.T @ U + E.T @ C + self.regularization * D
-            return np.concatenate([upper.ravel(), lower.ravel()])
 
-        return LinearOperator((U.size + V.size,) * 2, product, dtype=np.float64)
+def total_length(factors: tuple[np.ndarray, ...]) -> float:
+    """Return the length of all factors (or gradients), taken as one long vector."""
+    return hypot(*(dnrm2(factor.ravel()) for factor in factors))
 
-    @cached_property
-    def _observed(self):
-        """The rows and columns of the stored entries of a sparse X."""
-        return np.repeat(np.arange(self.X.shape[0]), np.diff(self.X.indptr)), self.X.indices
 
-    def _value(self, E, U, V):
-        entries = E.data if sparse.issparse(E) else E.ravel()
-        penalty = np.vdot(U, U) + np.vdot(V, V) if self.regularization else 0.0
-        return float(np.vdot(entries, entries) + self.regularization * penalty) / 2
+def _move(problem, factors, gradient, rates, updates):
+    """Move one factor after the other against its gradient; return them all, and the rates."""
+    used = []
+    for block, (rate, G) in enumerate(zip(rates, gradient, strict=True)):
+        if block and updates == "alternating":  # the gradient where the others are by now
+            G = problem.block_gradient(factors, block)
+        used.append(rate(factors, G) if callable(rate) else rate)
+        moved = list(factors)
+        moved[block] = factors[block] - used[block] * G
+        factors = problem.project(factors._make(moved))
+    return factors, tuple(used)
 
-    def _gradients(self, E, U, V):
-        return E @ V + self.regularization * U, E.T @ U + self.regularization * V
+
+def gradient_descent(
+    problem: SmoothProblem,
+    start: Any,
+    learning_rate: float | None = None,
+    *,
+    updates: Updates = "alternating",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    random_state=None,
+    watch: Callable[[DescentStep], None] | None = None,
+) -> DescentResult:
+    """Minimise by gradient descent, and stop when it converges or diverges.
+
+    Converged: the gradient is shorter than `tol` times what the problem calls long
+    (`gradient_scale`; for a factorization (‖M∘X‖ + λ) √(‖U‖² + ‖V‖²), which has its unit). So it
+    is at a saddle, too: zero factors never move. (Where a constraint holds a factor back, as
+    `project` says, the gradient does not vanish, and all steps are done.)
+    Diverged: the objective is NaN, infinite, or more than a million times the larger one of that of
+    the start and of the loss of zero factors. The result then names the learning rate that η
+    exceeded, if it is known, and holds the last finite iterate.
+
+    Parameters
+    ----------
+    problem, start, learning_rate, updates, random_state
+        As for `descent_steps`.
+    tol : float
+        At least 0.
+    max_iter : int
+        Largest number of steps.
+    watch : function of an iterate, optional
+        It is handed every iterate, as they come.
+
+    Returns
+    -------
+    DescentResult
+
+    Examples
+    --------
+    >>> from mflib.factorization import FactorizationProblem
+    >>> f, start = FactorizationProblem([[5.0]]), ([[1.0]], [[0.5]])
+    >>> gradient_descent(f, start, 0.19, updates="simultaneous").converged
+    True
+    >>> result = gradient_descent(f, start, 0.45, updates="simultaneous")
+    >>> print(result.message)
+    diverged at step 8: η = 0.45 is 2.25 × the critical 1/σ₁ = 0.2
+    """
+    tol, max_iter = check_limits(tol, max_iter)
+    steps = descent_steps(problem, start, learning_rate, updates=updates, random_state=random_state)
+    first = calm = reference = None  # calm: the last step before the objective rose
+    objectives = []
+
+    def look(step):
+        nonlocal first, calm, reference
+        value = step.objective if isfinite(step.objective) else inf
+        if first is None:
+            first = calm = step
+            reference = max(abs(value), problem.loss_at_zero(step.factors))
+        elif calm.n_iter == step.n_iter - 1 and value <= objectives[-1]:
+            calm = step
+        objectives.append(value)
+        if watch is not None:
+            watch(step)
+
+    run = drive(
+        steps,
+        max_iter,
+        lambda step: step.gradient_norm <= tol * problem.gradient_scale(step, first),
+        lambda step: has_exploded(objectives[-1], reference) and _out_of_range(step),
+        watch=look,
+    )
+    critical = None
+    if run.state == "broken":
+        reason = run.message
+        if learning_rate is not None:
+            critical, reason = problem.broken_limit(calm, learning_rate, updates)
+        if critical is not None:
+            times = f"{learning_rate / critical:.4g} × the {reason} = {critical:.3g}"
+            reason = f"η = {learning_rate:.4g} is {times}"
+        run = run._replace(message=f"diverged at step {len(objectives) - 1}: {reason}")
+    return run.result(
+        DescentResult,
+        objectives=np.array(objectives),
+        state=_STATES[run.state],
+        learning_rate=learning_rate,
+        critical_learning_rate=critical,
+    )
 
 
 def largest_curvature(
@@ -255,10 +383,10 @@ def largest_curvature(
     random_state : int, RandomState or None
         Chooses the random start.
 
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If power iteration does not converge.
+    Warns
+    -----
+    ConvergenceWarning
+        If power iteration does not converge; the number is then a rough one.
 
     Examples
     --------
@@ -275,8 +403,7 @@ def largest_curvature(
     shift = hypot(pair.eigenvalue, pair.residual)  # ‖Hv‖: the modulus, for a negative one and ±
     shifted = LinearOperator(H.shape, lambda x: H @ x + shift * x, dtype=np.float64)
     pair = power_iteration(shifted, **options)
-    if not pair.converged:
-        raise np.linalg.LinAlgError(f"the largest curvature was not found: {pair.message}")
+    warn_unless_converged(pair)
     return pair.eigenvalue - shift
 
 
@@ -284,7 +411,7 @@ def critical_learning_rate(H: Matrix, *, random_state=None) -> float:
     """Return 2/λ_max, the learning rate above which gradient descent on a quadratic diverges.
 
     Exact for a quadratic with the Hessian H, if H has no negative eigenvalue, and so for each block
-    of a factorization while the other stays (`FactorizationLoss.block_hessian`). For
+    of a factorization while the other stays (`FactorizationProblem.block_hessian`). For
     0 < η < 2/λ_max gradient descent then converges from every start, if there is a minimum at all;
     above, it diverges from every start with some error along the steepest direction. With a
     negative eigenvalue there is no minimum, and every η diverges from almost every start.
@@ -311,224 +438,6 @@ def critical_learning_rate(H: Matrix, *, random_state=None) -> float:
     """
     curvature = largest_curvature(H, random_state=random_state)
     return 2 / curvature if curvature > 0 else inf
-
-
-def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
-    """Return 1/σ₁(X), for gradient descent on both factors at once.
-
-    What holds, for X fully observed and no regularization: at every global minimum of
-    ½‖UVᵀ − X‖², whatever the rank, λ_max is at least 2σ₁(X) (a theorem; equality for balanced
-    factors). So above 1/σ₁(X) every global minimum is unstable. It does not follow that the loss
-    explodes there (it may stay bounded), nor that every smaller learning rate works (from a large
-    start the loss can explode before). With missing entries, 1/σ₁(M ∘ X) is a first guess and no
-    more: a factorization that fits few entries closely may have steeper minima.
-
-    Parameters
-    ----------
-    X : (m, n) array or sparse matrix
-    random_state : int, RandomState or None
-        Chooses the start of power iteration.
-
-    Examples
-    --------
-    >>> round(joint_critical_learning_rate([[3, 2], [2, 3]], random_state=0), 4)
-    0.2
-    """
-    X = check_matrix(X, "X")
-    if not isinstance(X, LinearOperator):
-        scale = abs(X).max()
-        if scale == 0:
-            return inf
-        X = X / scale  # the squares shall neither overflow nor vanish
-    else:
-        scale = 1.0
-    # σ₁² is an eigenvalue of the smaller of XXᵀ and XᵀX, applied factor by factor.
-    A = X if X.shape[0] < X.shape[1] else X.T
-    gram = LinearOperator((A.shape[0],) * 2, lambda x: A @ (A.T @ x), dtype=np.float64)
-    curvature = largest_curvature(gram, random_state=random_state)
-    return float(curvature**-0.5 / scale) if curvature > 0 else inf
-
-
-def quadratic_steps(
-    H: ArrayLike, b: ArrayLike, x0: ArrayLike, learning_rate: float
-) -> Iterator[QuadraticStep]:
-    """Yield the iterates of gradient descent on ½xᵀHx − bᵀx, for ever: x ← x − η(Hx − b).
-
-    Parameters
-    ----------
-    H : (n, n) array, symmetric
-    b, x0 : (n,) arrays
-    learning_rate : float
-        η.
-
-    Yields
-    ------
-    QuadraticStep
-        `n_iter` counts from 0 (the start).
-
-    Examples
-    --------
-    >>> steps = quadratic_steps([[4.0]], [0.0], [1.0], 0.25)  # η = 1/λ: there in one step
-    >>> [next(steps).x.item() for _ in range(3)]
-    [1.0, 0.0, 0.0]
-    """
-    H = check_square(H, "H")
-    if not np.allclose(H, H.T):
-        raise ValueError("H is not symmetric; a Hessian equals its transpose")
-    b, x = (np.asarray(v, dtype=float) for v in (b, x0))
-    if not b.shape == x.shape == H.shape[:1]:
-        raise ValueError(f"b and x0 have shapes {b.shape} and {x.shape}; both need {H.shape[:1]}")
-    eta = _check_learning_rate(learning_rate)
-
-    def iterate(x):
-        for n_iter in count():
-            with np.errstate(over="ignore", invalid="ignore"):
-                Hx = H @ x
-                yield QuadraticStep(n_iter, x, float(x @ Hx / 2 - b @ x))
-                x = x - eta * (Hx - b)
-
-    return iterate(x)
-
-
-def descent_steps(
-    loss: FactorizationLoss,
-    U0: ArrayLike,
-    V0: ArrayLike,
-    learning_rate: float | None = None,
-    *,
-    updates: Updates = "alternating",
-    random_state=None,
-) -> Iterator[DescentStep]:
-    """Yield the iterates of gradient descent on a factorization, for ever.
-
-    They are left to grow to infinity and to become NaN; `gradient_descent` watches over that.
-
-    Parameters
-    ----------
-    loss : FactorizationLoss
-    U0 : (m, k) array
-    V0 : (n, k) array
-        The start.
-    learning_rate : float, optional
-        η. By default the safe step of each half step, 1/λ_max of its block, by power iteration: the
-        loss never increases (Bolte, Sabach and Teboulle 2014).
-    updates : {"alternating", "simultaneous"}
-        Whether the step of V already uses the new U. The safe step is for alternating updates.
-    random_state : int, RandomState or None
-        Chooses the starts of power iteration, for the safe step.
-
-    Yields
-    ------
-    DescentStep
-        `n_iter` counts from 0 (the start).
-
-    Examples
-    --------
-    >>> steps = descent_steps(FactorizationLoss([[6.0]]), [[1.0]], [[2.0]])
-    >>> [round(next(steps).loss, 6) for _ in range(3)]
-    [8.0, 0.0, 0.0]
-    """
-    U, V = _check_start(loss, U0, V0)
-    _check_updates(updates, learning_rate)
-    eta = None if learning_rate is None else _check_learning_rate(learning_rate)
-    random_state = check_random_state(random_state)
-
-    def iterate(U, V):
-        rates = None
-        for n_iter in count():
-            with np.errstate(over="ignore", invalid="ignore"):
-                E = loss.residual(U, V)
-                G, K = loss._gradients(E, U, V)
-                size = hypot(*(norm(g, check_finite=False) for g in (G, K)))
-                yield DescentStep(n_iter, U, V, loss._value(E, U, V), size, rates)
-                if updates == "simultaneous":
-                    U, V, rates = U - eta * G, V - eta * K, (eta, eta)
-                    continue
-                eta_U = _safe_rate(loss, V, G, random_state) if eta is None else eta
-                U = U - eta_U * G
-                K = loss.gradients(U, V)[1]
-                eta_V = _safe_rate(loss.T, U, K, random_state) if eta is None else eta
-                V = V - eta_V * K
-                rates = (eta_U, eta_V)
-
-    return iterate(U, V)
-
-
-def gradient_descent(
-    loss: FactorizationLoss,
-    U0: ArrayLike,
-    V0: ArrayLike,
-    learning_rate: float | None = None,
-    *,
-    updates: Updates = "alternating",
-    tol: float = 1e-6,
-    max_iter: int = 1000,
-    random_state=None,
-) -> DescentResult:
-    """Minimise a factorization loss by gradient descent, and stop when it converges or diverges.
-
-    Converged: the gradient is shorter than `tol` (‖M∘X‖ + λ) √(‖U‖² + ‖V‖²), which has its unit. So
-    it is at a saddle, too: zero factors never move.
-    Diverged: the loss is NaN, infinite, or more than a million times the larger one of the losses
-    of the start and of zero factors. The result then names the learning rate that η exceeded, and
-    holds the last finite iterate.
-
-    Parameters
-    ----------
-    loss, U0, V0, learning_rate, updates, random_state
-        As for `descent_steps`.
-    tol : float
-        At least 0.
-    max_iter : int
-        Largest number of steps.
-
-    Returns
-    -------
-    DescentResult
-
-    Examples
-    --------
-    >>> f = FactorizationLoss([[5.0]])
-    >>> gradient_descent(f, [[1.0]], [[0.5]], 0.19, updates="simultaneous").converged
-    True
-    >>> result = gradient_descent(f, [[1.0]], [[0.5]], 0.45, updates="simultaneous")
-    >>> print(result.message)
-    diverged at step 8: η = 0.45 is 2.25 × the critical 1/σ₁ = 0.2
-    """
-    if not tol >= 0:
-        raise ValueError(f"tol is {tol}; a number of at least 0 is needed")
-    max_iter = check_count(max_iter, np.iinfo(int).max, "max_iter", smallest=0)
-    steps = descent_steps(loss, U0, V0, learning_rate, updates=updates, random_state=random_state)
-    unit = sqrt(2 * loss.at_zero) + loss.regularization
-    losses, last, before_rise = [], None, None
-    state, message, critical = "not converged", f"not converged after {max_iter} steps", None
-    for step in islice(steps, max_iter + 1):
-        value = step.loss if isfinite(step.loss) else inf
-        if before_rise is None and losses and value > losses[-1]:
-            before_rise = last
-        losses.append(value)
-        if has_exploded(value, max(losses[0], loss.at_zero)):
-            critical, reason = _broken_limit(loss, learning_rate, updates, before_rise)
-            state, message = "diverged", f"diverged at step {step.n_iter}: {reason}"
-            break
-        last = step
-        if step.gradient_norm <= tol * unit * hypot(norm(step.U), norm(step.V)):
-            state, message = "converged", f"converged after {step.n_iter} steps"
-            break
-    return DescentResult(
-        last.U, last.V, np.array(losses), step.n_iter, state, learning_rate, critical, message
-    )
-
-
-def has_exploded(loss: float, reference: float) -> bool:
-    """Tell whether a loss is NaN, infinite, or more than a million times its reference.
-
-    Examples
-    --------
-    >>> has_exploded(2e6, reference=1.0), has_exploded(float("nan"), 1.0), has_exploded(10.0, 1.0)
-    (True, True, False)
-    """
-    return not loss <= min(EXPLOSION * reference, np.finfo(float).max)  # NaN compares as False
 
 
 def classify_losses(
@@ -583,77 +492,47 @@ def _fade(losses):
     return limit < last / 2
 
 
-def _broken_limit(loss, eta, updates, step):
-    """Return a limit that η broke, in numbers and in words; `step` is the last before the rise."""
-    if updates == "simultaneous":
-        name, critical = "critical 1/σ₁", joint_critical_learning_rate(loss.X, random_state=0)
-        if loss.regularization or not loss.is_complete:
-            name = "first guess 1/σ₁(M∘X)"
-        here = critical_learning_rate(loss.hessian(step.U, step.V), random_state=0)
-        if eta <= critical or here < critical / 2:  # the place was steeper than it needs to be
-            name, critical = f"critical 2/λ_max at step {step.n_iter}", here
-    else:  # a half step below its limit cannot raise the loss, so η is above one of the two
-        name = f"critical 2/λ_max of U's half step {step.n_iter + 1}"
-        critical = critical_learning_rate(loss.block_hessian(step.V), random_state=0)
-        if eta <= critical:
-            U = step.U - eta * loss.gradients(step.U, step.V)[0]
-            name = name.replace("U's", "V's")
-            critical = critical_learning_rate(loss.T.block_hessian(U), random_state=0)
-    return critical, f"η = {eta:.4g} is {eta / critical:.4g} × the {name} = {critical:.3g}"
+def _out_of_range(step):
+    """Say what happened to safe steps: nothing else can make them diverge."""
+    rates = ", ".join(f"{rate:.3g}" for rate in step.learning_rates or ())
+    return f"with safe steps of η = {rates} the numbers overflow; scale the start"
 
 
-def _safe_rate(loss, V, G, random_state):
-    """Return 1/λ_max of the U-block, for a step along the gradient G.
+class _SafeRate:
+    """1/λ_max of one block, for a step along its gradient G.
 
-    A rough λ_max will do, as the loss falls for all η < 2/q, where q = ⟨G, HG⟩/⟨G, G⟩ ≤ λ_max is
-    the curvature along G. Power iteration may by chance settle on a smaller eigenvalue; q, taken as
-    a lower limit, makes the step safe even then.
+    The Hessian changes little from step to step. So power iteration pauses when it is close enough,
+    and goes on with the next Hessian from the direction that it has reached.
+
+    A rough λ_max will do, as the objective falls for all η < 2/q, where q = ⟨G, HG⟩/⟨G, G⟩ ≤ λ_max
+    is the curvature along G. Power iteration may by chance settle on a smaller eigenvalue; q, taken
+    as a lower limit, makes the step safe even then.
     """
-    H = loss.block_hessian(V)
-    curvature = largest_curvature(H, tol=0.1, random_state=random_state)
-    if G.any():
-        G = G / np.abs(G).max()  # its square shall not underflow
-        HG = G @ H if loss.is_complete else (H @ G.ravel()).reshape(G.shape)
-        curvature = max(curvature, np.vdot(G, HG) / np.vdot(G, G))
-    return 1 / curvature if curvature > 0 else 0.0
 
+    def __init__(self, problem, block, random_state):
+        self.problem, self.block, self.random_state = problem, block, random_state
+        self.steps = iter(())
 
-def _check_mask(X, mask):
-    if sparse.issparse(X):
-        raise ValueError("X is sparse, where the stored entries are the observed ones; mask is not")
-    X, mask = np.asarray(X, dtype=float), np.asarray(mask)
-    if mask.shape != X.shape or mask.dtype != bool:
-        raise ValueError(
-            f"mask has shape {mask.shape} and type {mask.dtype}; bool of shape {X.shape} is needed"
-        )
-    return np.where(mask, X, 0.0), mask
+    def __call__(self, factors, G):
+        self.H = H = self.problem.block_hessian(factors, self.block)
+        try:
+            curvature = self._rough_curvature()
+            if G.any():
+                G = G / np.abs(G).max()  # its square shall not underflow
+                HG = G @ H if isinstance(H, np.ndarray) else (H @ G.ravel()).reshape(G.shape)
+                curvature = max(curvature, np.vdot(G, HG) / np.vdot(G, G))
+        except FloatingPointError:  # the factors have left the range of numbers
+            return nan
+        return float(1 / curvature) if curvature > 0 else 0.0
 
-
-def _check_shapes(X, U, V):
-    (m, n), U, V = X.shape, np.shape(U), np.shape(V)
-    if len(U) != 2 or len(V) != 2 or U[0] != m or V[0] != n or U[1] != V[1]:
-        raise ValueError(f"U and V have shapes {U} and {V}; ({m}, k) and ({n}, k) are needed")
-
-
-def _check_start(loss, U0, V0):
-    """Return the start as two float arrays whose product fits X."""
-    U, V = check_matrix(U0, "U0"), check_matrix(V0, "V0")
-    _check_shapes(loss.X, U, V)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if not isfinite(loss(U, V)):
-            raise ValueError("the loss of the start overflows; scale U0 and V0 down")
-    return U, V
-
-
-def _check_updates(updates, learning_rate):
-    if updates not in ("simultaneous", "alternating"):
-        raise ValueError(f"updates is {updates!r}; 'simultaneous' or 'alternating' is needed")
-    if learning_rate is None and updates == "simultaneous":
-        raise ValueError("simultaneous updates have no safe step; give a learning_rate")
-
-
-def _check_learning_rate(learning_rate):
-    learning_rate = check_number(learning_rate, "learning_rate")
-    if learning_rate <= 0:
-        raise ValueError(f"learning_rate is {learning_rate}; a positive number is needed")
-    return learning_rate
+    def _rough_curvature(self):
+        """Return ‖Hv‖ for a v close to an eigenvector; it never exceeds the largest modulus."""
+        for _ in range(2):
+            for step in islice(self.steps, 100):
+                size = hypot(step.eigenvalue, step.residual)
+                if step.residual <= 0.1 * size:
+                    return size
+            # The first time, or where Hv was exactly zero; otherwise H has ±λ, and size is λ.
+            operator = LinearOperator(self.H.shape, lambda v: self.H @ v, dtype=np.float64)
+            self.steps = power_steps(operator, random_state=self.random_state)
+        return size

@@ -17,70 +17,74 @@ G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 7.3 and 8
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count, islice
-from math import hypot, sqrt
+from itertools import count
+from math import hypot
+from numbers import Number
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.linalg import norm
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from sklearn.utils import check_random_state
 
 from mflib._validation import (
     NEGLIGIBLE,
     Matrix,
     check_count,
+    check_dense,
     check_direction,
+    check_limits,
     check_matrix,
+    check_no_negative,
     check_number,
     check_product,
+    check_share,
     check_square,
     check_vector,
 )
+from mflib.iteration import Iterate, Run, drive, record
 
 
-@dataclass(frozen=True)
-class PowerStep:
+@record
+class PowerStep(Iterate):
     """One iterate of power iteration: a unit vector and how well it fits as an eigenvector."""
 
-    n_iter: int
-    vector: np.ndarray
+    algorithm = "power"
+
+    eigenvector: np.ndarray
     eigenvalue: float
     residual: float
 
+    @property
+    def image(self) -> float:
+        """The length ‖Av‖: ρv and the residual, its two parts, stand at a right angle."""
+        return hypot(self.eigenvalue, self.residual)
 
-@dataclass(frozen=True)
-class PowerResult:
+
+@record
+class PowerResult(PowerStep):
     """Where power iteration stopped, and why (`message`)."""
 
-    eigenvalue: float
-    eigenvector: np.ndarray
-    residual: float
-    n_iter: int
     converged: bool
     message: str
 
 
-@dataclass(frozen=True)
-class BlockStep:
-    """One iterate of orthogonal iteration: Ritz values, Ritz vectors (columns) and residuals."""
+@record
+class BlockStep(Iterate):
+    """One iterate of orthogonal iteration: Ritz vectors (columns), Ritz values and residuals."""
 
-    n_iter: int
-    vectors: np.ndarray
-    eigenvalues: np.ndarray
-    residuals: np.ndarray
+    algorithm = "block"
 
-
-@dataclass(frozen=True)
-class BlockResult:
-    """Where orthogonal iteration stopped, and why (`message`)."""
-
-    eigenvalues: np.ndarray
     eigenvectors: np.ndarray
+    eigenvalues: np.ndarray
     residuals: np.ndarray
-    n_iter: int
+
+
+@record
+class BlockResult(BlockStep):
+    """Where a search for several eigenpairs stopped, and why (`message`)."""
+
     converged: bool
     message: str
 
@@ -100,7 +104,7 @@ def rayleigh_quotient(A: Matrix, v: ArrayLike) -> float:
     """
     A = check_square(A)
     v = check_vector(v, A.shape[0], "v")
-    return float(v @ _apply(A, v) / (v @ v))
+    return float(v @ multiply(A, v) / (v @ v))
 
 
 def line_angle(u: ArrayLike, v: ArrayLike) -> float:
@@ -125,7 +129,7 @@ def line_angle(u: ArrayLike, v: ArrayLike) -> float:
 
 
 def power_steps(
-    A: Matrix, v0: ArrayLike | None = None, *, random_state=None
+    A: Matrix, start: ArrayLike | PowerStep | None = None, *, random_state=None
 ) -> Iterator[PowerStep]:
     """Yield the iterates of power iteration, v ← Av / ‖Av‖, for ever.
 
@@ -135,15 +139,15 @@ def power_steps(
     ----------
     A : (n, n) array, sparse matrix or LinearOperator
         Real. Symmetric or not.
-    v0 : (n,) array, optional
-        The start, of any length but zero. By default a random direction.
+    start : (n,) array or an iterate, optional
+        Of any length but zero. By default a random direction.
     random_state : int, RandomState or None
         Chooses the random start.
 
     Yields
     ------
     PowerStep
-        `n_iter` counts from 0 (the start), `vector` has length 1, `eigenvalue` is its Rayleigh
+        `n_iter` counts from 0 (the start), `eigenvector` has length 1, `eigenvalue` is its Rayleigh
         quotient ρ, and `residual` is ‖Av − ρv‖.
 
     Examples
@@ -153,11 +157,13 @@ def power_steps(
     [3.0, 4.846, 4.994, 5.0]
     """
     A = check_square(A)
-    start = _check_start(v0, A.shape[0], random_state)
+    if start is None:
+        start = check_random_state(random_state).standard_normal(A.shape[0])
+    start = check_direction(getattr(start, "eigenvector", start), A.shape[0], "start")
 
     def iterate(v):
         for n_iter in count():
-            w = _apply(A, v)
+            w = multiply(A, v)
             eigenvalue = v @ w
             yield PowerStep(n_iter, v, float(eigenvalue), float(norm(w - eigenvalue * v)))
             length = norm(w)
@@ -170,7 +176,7 @@ def power_steps(
 
 def power_iteration(
     A: Matrix,
-    v0: ArrayLike | None = None,
+    start: ArrayLike | PowerStep | None = None,
     *,
     tol: float = 1e-10,
     max_iter: int = 1000,
@@ -186,9 +192,9 @@ def power_iteration(
     ----------
     A : (n, n) array, sparse matrix or LinearOperator
         Real. Symmetric or not.
-    v0 : (n,) array, optional
-        The start. By default a random direction, which is safer: a start without any share of the
-        dominant eigenvector leads to another eigenpair.
+    start : (n,) array or an iterate, optional
+        By default a random direction, which is safer: a start without any share of the dominant
+        eigenvector leads to another eigenpair.
     tol : float
         Relative size of the residual at which to stop.
     max_iter : int
@@ -211,35 +217,42 @@ def power_iteration(
     >>> print(power_iteration([[0, 1], [1, 0]], [1, 0]).message)
     not converging: the eigenvalues 1 and -1 have the same modulus, so no single direction wins
     """
-    return _drive(check_square(A), v0, tol, max_iter, random_state)
+    return _search(check_square(A), start, tol, max_iter, random_state).result(PowerResult)
 
 
-def _drive(A, v0, tol, max_iter, random_state, floor=0.0) -> PowerResult:
-    """Run power iteration to the residual `tol` ‖Av‖, or to `floor` if that is larger."""
-    _check_limits(tol, max_iter)
+def _search(A, start, tol, max_iter, random_state, floor=0.0) -> Run:
+    """Run power iteration to the residual `tol` ‖Av‖, or to `floor` if that is larger.
+
+    What is smaller than a floor is known to be rounding, so that a breakdown is no surprise.
+    """
+    tol, max_iter = check_limits(tol, max_iter)
     size = _size(A)
     recent: deque[PowerStep] = deque(maxlen=3)
-    converged, message = False, ""
-    for step in islice(power_steps(A, v0, random_state=random_state), max_iter + 1):
-        recent.append(step)
-        image = hypot(step.eigenvalue, step.residual)  # ‖Av‖: the two parts are orthogonal
-        if size > 0 and image <= NEGLIGIBLE * size:
-            message = (
-                f"breakdown: A v is zero up to rounding (length {image:.0e}), so v lies in the "
-                "null space of A and says nothing about the dominant eigenvector; "
+
+    def settled(step):
+        return step.residual <= max(tol * step.image, floor)
+
+    def broken(step):
+        if floor == 0 < size and step.image <= NEGLIGIBLE * size:
+            return (
+                f"breakdown: A v is zero up to rounding (length {step.image:.0e}), so v lies in "
+                "the null space of A and says nothing about the dominant eigenvector; "
                 "start from a random vector"
             )
-        elif step.residual <= max(tol * image, floor):
-            converged, message = True, f"converged after {step.n_iter} steps"
-        elif len(recent) == 3 and (pair := _equal_modulus_pair(*recent)):
-            message = (
-                f"not converging: the eigenvalues {pair[0]} and {pair[1]} have the same modulus, "
-                "so no single direction wins"
-            )
-        if message:
-            break
-    message = message or f"not converged after {max_iter} steps" + _speed(recent)
-    return PowerResult(step.eigenvalue, step.vector, step.residual, step.n_iter, converged, message)
+        if len(recent) < 3 or settled(step) or not (pair := _equal_modulus_pair(*recent)):
+            return ""
+        return (
+            f"not converging: the eigenvalues {pair[0]} and {pair[1]} have the same modulus, "
+            "so no single direction wins"
+        )
+
+    steps = power_steps(A, start, random_state=random_state)
+    run = drive(steps, max_iter, settled, broken, watch=recent.append)
+    if run.state == "enough" and len(recent) > 1 and recent[-2].residual > 0:
+        factor = recent[-1].residual / recent[-2].residual
+        speed = f"the last step multiplied the residual by {factor:.4g}"
+        return run._replace(message=f"{run.message}: {speed}")
+    return run
 
 
 def convergence_rate(A: ArrayLike) -> float:
@@ -262,8 +275,7 @@ def convergence_rate(A: ArrayLike) -> float:
     >>> round(convergence_rate([[3, 2], [2, 3]]), 6)
     0.2
     """
-    A = _check_dense(check_square(A))
-    moduli = np.sort(np.abs(np.linalg.eigvals(A)))[::-1]
+    moduli = np.sort(np.abs(np.linalg.eigvals(check_dense(check_square(A)))))[::-1]
     if moduli[0] == 0:
         raise ValueError("all eigenvalues of A are zero, so the ratio |λ₂/λ₁| does not exist")
     return float(moduli[1] / moduli[0]) if moduli.size > 1 else 0.0
@@ -295,24 +307,15 @@ def deflate(A: Matrix, eigenvalue: float, eigenvector: ArrayLike) -> np.ndarray 
     """
     A = check_square(A)
     eigenvalue = check_number(eigenvalue, "eigenvalue")
-    v = check_direction(eigenvector, A.shape[0], "eigenvector")
+    v = check_direction(eigenvector, A.shape[0], "eigenvector")[:, None]
     if isinstance(A, np.ndarray):
-        return A - eigenvalue * np.outer(v, v)
-
-    def product(x):
-        return A @ x - eigenvalue * np.multiply.outer(v, v @ x).reshape(x.shape)
-
-    def transposed_product(x):
-        return A.T @ x - eigenvalue * np.multiply.outer(v, v @ x).reshape(x.shape)
-
-    return LinearOperator(
-        A.shape, product, rmatvec=transposed_product, matmat=product, dtype=np.float64
-    )
+        return A - eigenvalue * v @ v.T
+    return aslinearoperator(A) - aslinearoperator(eigenvalue * v) @ aslinearoperator(v.T)
 
 
 def top_eigenpairs(
     A: Matrix, k: int, *, tol: float = 1e-10, max_iter: int = 10_000, random_state=None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> BlockResult:
     """Find the k eigenpairs of largest modulus of a symmetric matrix, one after the other.
 
     Power iteration finds one, deflation removes it, and so on, each search from a fresh random
@@ -333,53 +336,43 @@ def top_eigenpairs(
 
     Returns
     -------
-    eigenvalues : (k,) array
-        In order of falling modulus.
-    eigenvectors : (n, k) array
-        Unit columns.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If a pair does not converge.
+    BlockResult
+        As from `orthogonal_iteration`, with the steps of all searches in `n_iter`. If a search does
+        not converge, `message` names the first such pair, and the later ones are orthogonal to
+        where it stopped; `residuals` tell how good each pair is.
 
     Examples
     --------
-    >>> eigenvalues, _ = top_eigenpairs([[3, 2], [2, 3]], 2, random_state=0)
-    >>> eigenvalues.round(6)
-    array([5., 1.])
+    >>> result = top_eigenpairs([[3, 2], [2, 3]], 2, random_state=0)
+    >>> result.eigenvalues.round(6), result.converged
+    (array([5., 1.]), True)
     """
     A = _check_symmetric(A)
-    k = check_count(k, A.shape[0], "k")
+    k = check_count(k, "k", largest=A.shape[0])
     random_state = check_random_state(random_state)
     negligible = NEGLIGIBLE * _size(A)
-    eigenvalues, eigenvectors = np.zeros(k), np.zeros((A.shape[0], k))
-    for i in range(k):
-        rest = _project_out(A, eigenvectors[:, :i])
-        if _size(rest) <= negligible:  # nothing but zero eigenvalues is left
-            fresh = random_state.standard_normal((A.shape[0], k - i))
-            Q, _ = np.linalg.qr(np.column_stack([eigenvectors[:, :i], fresh]))
-            eigenvectors[:, i:] = Q[:, i:]
-            break
-        pair = _drive(rest, None, tol, max_iter, random_state, floor=negligible)
-        if not pair.converged:
-            raise np.linalg.LinAlgError(f"eigenpair {i + 1} of {k}: {pair.message}")
-        eigenvalues[i], eigenvectors[:, i] = pair.eigenvalue, pair.eigenvector
-    return eigenvalues, eigenvectors
+    V, n_iter, failures = np.empty((A.shape[0], 0)), 0, []
+    for i in range(1, k + 1):
 
+        def product(x, V=V):
+            return _without(V, A @ _without(V, x))
 
-def _project_out(A, V) -> LinearOperator:
-    """Return PAP, where P = I − VVᵀ projects to the complement of the orthonormal columns of V."""
-
-    def product(x):
-        y = A @ (x - V @ (V.T @ x))
-        return y - V @ (V.T @ y)
-
-    return LinearOperator(A.shape, product, dtype=np.float64)
+        rest = LinearOperator(A.shape, product, dtype=np.float64)
+        # Twice, so that rounding leaves no share of V even where almost nothing else is left.
+        start = _without(V, _without(V, random_state.standard_normal(A.shape[0])))
+        run = _search(rest, start, tol, max_iter, None, floor=negligible)
+        V, n_iter = np.column_stack([V, run.step.eigenvector]), n_iter + run.step.n_iter
+        if not run.converged:
+            failures.append(f"eigenpair {i} of {k}: {run.message}")
+    AV = multiply(A, V)
+    eigenvalues = np.sum(V * AV, axis=0)
+    residuals = column_lengths(AV - V * eigenvalues)
+    message = failures[0] if failures else "all pairs converged"
+    return BlockResult(n_iter, V, eigenvalues, residuals, not failures, message)
 
 
 def orthogonal_steps(
-    A: Matrix, k: int, *, Q0: ArrayLike | None = None, random_state=None
+    A: Matrix, start: int | ArrayLike | BlockStep, *, random_state=None
 ) -> Iterator[BlockStep]:
     """Yield the iterates of orthogonal iteration, Q, R = qr(AQ), for ever.
 
@@ -387,12 +380,10 @@ def orthogonal_steps(
     ----------
     A : (n, n) array, sparse matrix or LinearOperator
         Real and symmetric.
-    k : int
-        Number of vectors in the block, 1 to n.
-    Q0 : (n, k) array of rank k, optional
-        The start. By default random.
+    start : int, (n, k) array of rank k, or an iterate
+        A number k, 1 to n, stands for k random columns.
     random_state : int, RandomState or None
-        Chooses the random start.
+        Chooses the random columns.
 
     Yields
     ------
@@ -406,18 +397,15 @@ def orthogonal_steps(
     array([5., 1.])
     """
     A = _check_symmetric(A)
-    k = check_count(k, A.shape[0], "k")
-    start = _check_block(Q0, A.shape[0], k, random_state)
+    start = _as_block(start, A.shape[0], random_state)
 
     def iterate(Q):
         for n_iter in count():
-            AQ = _apply(A, Q)
+            AQ = multiply(A, Q)
             theta, S = np.linalg.eigh(Q.T @ AQ)
             order = np.argsort(-np.abs(theta), kind="stable")
             theta, S = theta[order], S[:, order]
-            # SciPy's norm, column by column: NumPy's squares the entries, which may underflow to 0.
-            residuals = np.array([norm(r) for r in (AQ @ S - (Q @ S) * theta).T])
-            yield BlockStep(n_iter, Q @ S, theta, residuals)
+            yield BlockStep(n_iter, Q @ S, theta, column_lengths(AQ @ S - (Q @ S) * theta))
             Q, _ = np.linalg.qr(AQ)
 
     return iterate(start)
@@ -425,9 +413,8 @@ def orthogonal_steps(
 
 def orthogonal_iteration(
     A: Matrix,
-    k: int,
+    start: int | ArrayLike | BlockStep,
     *,
-    Q0: ArrayLike | None = None,
     tol: float = 1e-10,
     max_iter: int = 1000,
     random_state=None,
@@ -442,10 +429,8 @@ def orthogonal_iteration(
     ----------
     A : (n, n) array, sparse matrix or LinearOperator
         Real and symmetric.
-    k : int
-        Number of eigenpairs, 1 to n.
-    Q0, random_state
-        As for `orthogonal_steps`.
+    start, random_state
+        As for `orthogonal_steps`; most often a number k.
     tol : float
         Relative size of the residuals at which to stop.
     max_iter : int
@@ -454,8 +439,8 @@ def orthogonal_iteration(
     Returns
     -------
     BlockResult
-        `eigenvalues` (k,) in order of falling modulus, `eigenvectors` (n, k) with orthonormal
-        columns, `residuals` (k,), `n_iter`, `converged`, `message`.
+        `eigenvectors` (n, k) with orthonormal columns, `eigenvalues` (k,) in order of falling
+        modulus, `residuals` (k,), `n_iter`, `converged`, `message`.
 
     Examples
     --------
@@ -463,23 +448,48 @@ def orthogonal_iteration(
     >>> sorted(result.eigenvalues.round(6).tolist()), result.converged
     ([-1.0, 1.0], True)
     """
-    _check_limits(tol, max_iter)
-    for step in islice(orthogonal_steps(A, k, Q0=Q0, random_state=random_state), max_iter + 1):
-        converged = bool(step.residuals.max() <= tol * abs(step.eigenvalues[0]))
-        if converged:
-            break
-    if converged:
-        message = f"converged after {step.n_iter} steps"
-    elif step.residuals.max() <= NEGLIGIBLE * abs(step.eigenvalues[0]):
-        message = f"not converged after {max_iter} steps: rounding keeps the residuals above tol"
-    else:
-        message = (
-            f"not converged after {max_iter} steps: |λ_{k + 1}| may be too close to |λ_{k}|, "
-            "try another k"
-        )
-    return BlockResult(
-        step.eigenvalues, step.vectors, step.residuals, step.n_iter, converged, message
-    )
+    tol, max_iter = check_limits(tol, max_iter)
+
+    def settled(step, tol=tol):
+        return step.residuals.max() <= tol * abs(step.eigenvalues[0])
+
+    run = drive(orthogonal_steps(A, start, random_state=random_state), max_iter, settled)
+    if not run.converged:
+        k = run.step.eigenvalues.size
+        reason = f"|λ_{k + 1}| may be too close to |λ_{k}|, try another k"
+        if settled(run.step, NEGLIGIBLE):
+            reason = "rounding keeps the residuals above tol"
+        run = run._replace(message=f"{run.message}: {reason}")
+    return run.result(BlockResult)
+
+
+def multiply(A: Matrix, X: np.ndarray) -> np.ndarray:
+    """Return A @ X, or refuse it where it overflows.
+
+    Examples
+    --------
+    >>> multiply(np.array([[3.0, 2.0], [2.0, 3.0]]), np.array([1.0, 1.0]))
+    array([5., 5.])
+    """
+    if X.size == 0:
+        return np.zeros((A.shape[0], 0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # BLAS takes (XᵀAᵀ)ᵀ up to twice as fast as the same AX, when X is thin and XᵀA large.
+        turned = isinstance(A, np.ndarray) and X.ndim == 2
+        return check_product((np.ascontiguousarray(X.T) @ A.T).T if turned else A @ X)
+
+
+def column_lengths(R: np.ndarray) -> np.ndarray:
+    """Return the length of each column, without squaring entries so small that it gives 0.
+
+    Examples
+    --------
+    >>> column_lengths(np.array([[3e-200, 0], [4e-200, 1]]))
+    array([5.e-200, 1.e+000])
+    """
+    scale = np.abs(R).max(axis=0)
+    scale[scale == 0] = 1
+    return scale * np.sqrt(np.sum((R / scale) ** 2, axis=0))
 
 
 def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
@@ -503,7 +513,7 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     >>> characteristic_polynomial([[3, 2], [2, 3]])  # λ² − 6λ + 5
     array([ 1., -6.,  5.])
     """
-    A = _check_dense(check_square(A))
+    A = check_dense(check_square(A))
     n = A.shape[0]
     if n > 10:
         raise ValueError(
@@ -512,7 +522,7 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     coefficients = np.ones(n + 1)
     M = np.eye(n)
     for i in range(1, n + 1):
-        AM = _apply(A, M)
+        AM = multiply(A, M)
         coefficients[i] = -np.trace(AM) / i
         M = AM + coefficients[i] * np.eye(n)
     return coefficients
@@ -546,14 +556,8 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     >>> (G @ [1, 0]).round(3)
     array([0.075, 0.925])
     """
-    links = check_square(links, "links")
-    if isinstance(links, LinearOperator):
-        raise ValueError("links is an operator; an array or a sparse matrix is needed")
-    links = sparse.csr_array(links)
-    if links.nnz and links.data.min() < 0:
-        raise ValueError("links has negative entries; a link weight must be at least 0")
-    if not 0 <= damping <= 1:
-        raise ValueError(f"damping is {damping}; it must lie between 0 and 1")
+    links = check_no_negative(check_square(links, "links"), "links", "google_matrix")
+    links, damping = sparse.csr_array(links), check_share(damping, "damping")
     n = links.shape[0]
     out = links.sum(axis=1)
     follow = (sparse.diags_array(1 / np.where(out > 0, out, 1)) @ links).T.tocsr()
@@ -567,87 +571,56 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     return LinearOperator((n, n), click, dtype=np.float64)
 
 
-def _apply(A, V):
-    """Return A @ V, or refuse it."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return check_product(A @ V)
+def _without(V, x):
+    """Return x without its part in the space of the orthonormal columns of V."""
+    return x - V @ (V.T @ x)
 
 
 def _size(A) -> float:
     """Estimate the Frobenius norm by ‖Az‖ with one standard normal z: needs only a product."""
-    return float(norm(_apply(A, np.random.default_rng(0).standard_normal(A.shape[1]))))
+    return float(norm(multiply(A, np.random.default_rng(0).standard_normal(A.shape[1]))))
 
 
 def _equal_modulus_pair(first: PowerStep, second: PowerStep, third: PowerStep):
     """Return two eigenvalues of equal modulus, as text, if the iterates move in their plane.
 
-    When A²v = αAv + βv, the plane of v and Av is invariant and its eigenvalues are the roots of
-    z² − αz − β: opposite numbers or a complex pair have the same modulus. With unit iterates
-    v, v', v'' the unit v'' = av' + bv, so α = a‖Av'‖ and β = b‖Av'‖‖Av‖. To be safe from overflow
-    the roots are found in units of ‖Av'‖.
+    If the unit iterates v, v', v'' lie in one plane, A maps it to itself, since Av = ‖Av‖v' and
+    Av' = ‖Av'‖v''. In the basis v, v' it does so by a 2×2 matrix M, whose eigenvalues are found
+    in units of ‖Av'‖, to be safe from overflow.
     """
-    v, w = first.vector, second.vector
+    v, w = first.eigenvector, second.eigenvector
     if 1 - (v @ w) ** 2 < 1e-8:  # v and v' are almost the same line: converging, slowly perhaps
         return None
-    plane = np.column_stack([w, v])
-    (a, b), *_ = np.linalg.lstsq(plane, third.vector, rcond=None)
-    if norm(plane @ [a, b] - third.vector) > 1e-10:
+    basis, unit = np.column_stack([v, w]), second.image
+    images = np.column_stack([first.image / unit * w, third.eigenvector])
+    M, *_ = np.linalg.lstsq(basis, images, rcond=None)
+    p, q = np.linalg.eigvals(M).round(12) + 0.0  # no 1e-17, and no −0
+    same_plane = norm(basis @ M - images) <= 1e-10
+    if not same_plane or abs(p - q) < 1e-3 * abs(p) or abs(abs(p) - abs(q)) > 1e-8 * abs(p):
         return None
-    unit = hypot(second.eigenvalue, second.residual)
-    beta = b * (hypot(first.eigenvalue, first.residual) / unit)
-    discriminant = a**2 / 4 + beta
-    modulus = sqrt(abs(beta))  # the product of the two roots is −β
-    if discriminant < -1e-6 * modulus**2:
-        real, imaginary = unit * a / 2 + 0.0, unit * sqrt(-discriminant)
-        return f"{real:.4g} + {imaginary:.4g}i", f"{real:.4g} - {imaginary:.4g}i"
-    if beta > 0 and abs(a) <= 1e-8 * modulus:
-        return f"{unit * modulus:.4g}", f"{-unit * modulus:.4g}"
-    return None
-
-
-def _speed(recent) -> str:
-    """Tell how fast the residual was still changing."""
-    if len(recent) < 2 or recent[-2].residual == 0:
-        return ""
-    factor = recent[-1].residual / recent[-2].residual
-    return f": the last step multiplied the residual by {factor:.4g}"
-
-
-def _check_limits(tol, max_iter):
-    if not tol >= 0:
-        raise ValueError(f"tol is {tol}; a number of at least 0 is needed")
-    if not isinstance(max_iter, (int, np.integer)) or max_iter < 0:
-        raise ValueError(f"max_iter is {max_iter!r}; a whole number of at least 0 is needed")
-
-
-def _check_dense(A, name="A"):
-    if not isinstance(A, np.ndarray):
-        raise ValueError(f"{name} is sparse or an operator; an array is needed here")
-    return A
+    p, q = sorted((complex(unit * p), complex(unit * q)), key=lambda z: (-z.real, -z.imag))
+    if p.imag == 0:
+        return f"{p.real:.4g}", f"{q.real:.4g}"
+    return f"{p.real:.4g} + {p.imag:.4g}i", f"{q.real:.4g} - {p.imag:.4g}i"
 
 
 def _check_symmetric(A):
     A = check_square(A)
     x, y = np.random.default_rng(0).standard_normal((2, A.shape[0]))
-    Ax, Ay = _apply(A, x), _apply(A, y)
+    Ax, Ay = multiply(A, x), multiply(A, y)
     if abs(x @ Ay - y @ Ax) > 1e-10 * (norm(x) * norm(Ay) + norm(y) * norm(Ax)):
         raise ValueError("A is not symmetric; this method needs A equal to its transpose")
     return A
 
 
-def _check_start(v0, n, random_state):
-    if v0 is None:
-        v0 = check_random_state(random_state).standard_normal(n)
-    return check_direction(v0, n, "v0")
-
-
-def _check_block(Q0, n, k, random_state):
-    """Return an orthonormal basis of the columns of Q0."""
-    if Q0 is None:
-        Q0 = check_random_state(random_state).standard_normal((n, k))
-    Q0 = _check_dense(check_matrix(Q0, "Q0"), "Q0")
-    if Q0.shape != (n, k):
-        raise ValueError(f"Q0 has shape {Q0.shape}; ({n}, {k}) is needed")
-    if np.linalg.matrix_rank(Q0) < k:
-        raise ValueError("the columns of Q0 are linearly dependent; independent ones are needed")
-    return np.linalg.qr(Q0)[0]
+def _as_block(start, n, random_state):
+    """Return an orthonormal basis of the columns of a start (see `orthogonal_steps`)."""
+    if isinstance(start, Number):
+        k = check_count(start, "k", largest=n)
+        start = check_random_state(random_state).standard_normal((n, k))
+    start = check_dense(check_matrix(getattr(start, "eigenvectors", start), "start"), "start")
+    if start.shape[0] != n:
+        raise ValueError(f"start has shape {start.shape}; {n} rows are needed, as in A")
+    if np.linalg.matrix_rank(start) < start.shape[1]:
+        raise ValueError("the columns of start are linearly dependent; independent ones are needed")
+    return np.linalg.qr(start)[0]

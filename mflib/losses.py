@@ -1,4 +1,4 @@
-"""A loss is a negative log-likelihood: five losses, each with its noise model (lesson 3).
+"""A loss is a negative log-likelihood: six losses, each with its noise model (lesson 3).
 
 For data x and a reconstruction y of one entry:
 
@@ -8,18 +8,22 @@ For data x and a reconstruction y of one entry:
     Kullback–Leibler   x log(x/y) − x + y       Poisson(y)                    y            1
     Itakura–Saito      x/y − log(x/y) − 1       y · Gamma, mean 1, std s      s²y²         0
     logistic           log(1 + eʸ) − xy         Bernoulli(p), p = 1/(1+e⁻ʸ)   p(1 − p)     none
+    poisson            eʸ − xy − x + x log x    Poisson(eʸ)                   eʸ           none
 
 Exact statements, for every x and y of the domain:
 
-    −log p(x | y) = ℓ(x, y)/d(s) + terms without y      d = s², s, 1, s², 1: the dispersion
+    −log p(x | y) = ℓ(x, y)/d(s) + terms without y      d = s², s, 1, s², 1, 1: dispersion
     ℓ(γx, γy) = γ^degree ℓ(x, y)                        for γ > 0
-    ℓ(x, y) ≥ ℓ(x, x) = 0                               all but the logistic loss
+    ℓ(x, y) ≥ ℓ(x, x) = 0                               all but the last two
     ∂ℓ/∂y = (y − x)/V(y)                                V = 1, y, y²: squared, Kullback–Leibler and
                                                         Itakura–Saito, where V(y) is the variance
                                                         for s = 1
+    ∂ℓ/∂y = E[x | y] − x                                squared, logistic, poisson
 
-The last line holds the difference between these three: the same residual weighs less where the
-noise model expects more noise. The losses sum over entries: the noise is independent.
+The last line but one holds the difference between its three losses: the same residual weighs less
+where the noise model expects more noise. In the last two losses y is a score, any real number: the
+log-odds, or the logarithm of the mean ("poisson" is Kullback–Leibler at eʸ). The losses sum over
+entries: the noise is independent.
 
 References
 ----------
@@ -33,10 +37,11 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, gammaln, kl_div, xlogy
+from scipy.special import expit, gammaln, kl_div, logit, xlogy
 from sklearn.utils import check_random_state
 
-from mflib._validation import check_matrix, check_number
+from mflib._compiled import compiled
+from mflib._validation import check_choice, check_matrix, check_number, check_positive
 
 _TINIEST = np.finfo(float).tiny
 
@@ -57,13 +62,16 @@ class Loss(ABC):
         The degree of homogeneity: scaling data and reconstruction by γ scales the loss by γ^degree.
     domain : str
         Where the loss is defined.
+    takes_scores : bool
+        Whether the reconstruction is any real number, and only the data must lie in the domain.
     """
 
     name: str
     noise_model: str
-    noise_parameter: str | None
-    degree: int | None
+    noise_parameter: str | None = None
+    degree: int | None = None
     domain: str
+    takes_scores: bool = False
 
     def entries(self, X: ArrayLike, Y: ArrayLike) -> np.ndarray:
         """Return the loss of each entry.
@@ -101,7 +109,15 @@ class Loss(ABC):
         >>> find_loss("squared").value([1, 2, 4], 2)
         2.5
         """
-        return float(self.entries(X, Y).sum())
+        return self.total(*self._check(X, Y))
+
+    def total(self, X: np.ndarray, Y: np.ndarray) -> float:
+        """Return what `value` does, of arrays that were checked before.
+
+        Where Y overflowed, in an iteration that diverges, it is infinite or NaN.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._total(X, Y)
 
     def gradient(self, X: ArrayLike, Y: ArrayLike) -> np.ndarray:
         """Return the derivative of the loss with respect to each entry of Y.
@@ -124,7 +140,7 @@ class Loss(ABC):
     def negative_log_density(self, X: ArrayLike, Y: ArrayLike, noise: float = 1.0) -> np.ndarray:
         """Return −log p(x | y) of each entry (a density, or a probability for counts).
 
-        It is `entries(X, Y) / dispersion(noise)` plus terms that do not depend on Y.
+        It is `entries(X, Y) / dispersion(noise)` plus terms without Y.
 
         Parameters
         ----------
@@ -141,7 +157,8 @@ class Loss(ABC):
         >>> np.exp(-find_loss("kullback-leibler").negative_log_density([0, 1, 2], 1)).round(4)
         array([0.3679, 0.3679, 0.1839])
         """
-        return self._negative_log_density(*self._check(X, Y), self._check_noise(noise))
+        X, Y = self._check(X, Y)
+        return self._entries(X, Y) / self.dispersion(noise) + self._rest(X, noise)
 
     def negative_log_likelihood(self, X: ArrayLike, Y: ArrayLike, noise: float = 1.0) -> float:
         """Return −log p(X | Y), the sum of `negative_log_density` over entries.
@@ -185,8 +202,28 @@ class Loss(ABC):
         return np.asarray(self._variance(Y, self._check_noise(noise)))
 
     def mean(self, Y: ArrayLike) -> np.ndarray:
-        """Return the mean of the data around the reconstruction Y: Y itself, or p if logistic."""
-        return self._mean(self._check_reconstruction(_as_array(Y, "Y")))
+        """Return the mean of the data around Y: Y itself, p if logistic, eʸ if poisson.
+
+        It keeps single precision, and takes infinite numbers.
+        """
+        Y = np.asarray(Y)
+        Y = self._check_reconstruction(Y.astype(np.result_type(Y, np.float32), copy=False))
+        with np.errstate(over="ignore"):
+            return self._mean(Y)
+
+    def best_constant(self, X: np.ndarray) -> float:
+        """Return the y of smallest loss among the reconstructions that are y everywhere.
+
+        That is the y whose mean is the mean of the data, but their median for the absolute loss. It
+        is finite: n zeros have the log-odds, or the logarithm, of the mean 1/(n + 1).
+
+        Examples
+        --------
+        >>> [find_loss(name).best_constant(np.array([0, 1.0])) for name in ("squared", "logistic")]
+        [0.5, 0.0]
+        """
+        X = self.check_data(np.asarray(X))
+        return self._score(float(X.mean(dtype=np.float64)), 1 / (X.size + 1))
 
     def sample(self, Y: ArrayLike, noise: float = 1.0, random_state=None) -> np.ndarray:
         """Draw data around the reconstruction Y.
@@ -215,29 +252,37 @@ class Loss(ABC):
     def _entries(self, X, Y): ...
 
     @abstractmethod
-    def _gradient(self, X, Y): ...
-
-    @abstractmethod
-    def _negative_log_density(self, X, Y, s): ...
-
-    @abstractmethod
     def _variance(self, Y, s): ...
 
     @abstractmethod
     def _sample(self, Y, s, random_state): ...
 
-    def _dispersion(self, s):
-        return 1.0
+    def _gradient(self, X, Y):
+        return self._mean(Y) - X
 
     def _mean(self, Y):
         return Y
 
-    def check_data(self, X: np.ndarray) -> np.ndarray:
+    def _dispersion(self, s):
+        return 1.0
+
+    def _rest(self, X, s):
+        """Return the terms of the negative log-density that do not depend on Y."""
+        return 0.0
+
+    def _total(self, X, Y):
+        return float(self._entries(X, Y).sum(dtype=np.float64))
+
+    def _score(self, mean, smallest):
+        """Return the y of that mean, a finite one for a mean at an end of the domain."""
+        return mean
+
+    def check_data(self, X: np.ndarray, name: str = "X") -> np.ndarray:
         """Return the array X, refusing it in one sentence if it lies outside the domain."""
-        return self._refuse(self._outside(X), X, "X")
+        return self._refuse(self._outside(X), X, name)
 
     def _check_reconstruction(self, Y):
-        return self._refuse(self._outside(Y), Y, "Y")
+        return Y if self.takes_scores else self._refuse(self._outside(Y), Y, "Y")
 
     def _outside(self, A):
         """Return which entries lie outside the domain."""
@@ -248,13 +293,11 @@ class Loss(ABC):
         return _broadcast(X, self._check_reconstruction(_as_array(Y, "Y")))
 
     def _check_noise(self, noise):
-        noise = check_number(noise, "noise")
+        noise = check_positive(noise, "noise")
         if self.noise_parameter is None and noise != 1:
             raise ValueError(
                 f"noise is {noise}; {self.noise_model} noise has no parameter, leave 1"
             )
-        if noise <= 0:
-            raise ValueError(f"noise is {noise}; {self.noise_parameter} must be above 0")
         return noise
 
     def _refuse(self, outside, A, name):
@@ -277,14 +320,15 @@ class SquaredLoss(Loss):
     def _entries(self, X, Y):
         return (X - Y) ** 2 / 2
 
-    def _gradient(self, X, Y):
-        return Y - X
-
-    def _negative_log_density(self, X, Y, s):
-        return (X - Y) ** 2 / (2 * s**2) + np.log(s * np.sqrt(2 * np.pi))
+    def _total(self, X, Y):
+        error = np.subtract(Y, X, dtype=np.float64)
+        return float(np.vdot(error, error)) / 2  # without a table of squares
 
     def _dispersion(self, s):
         return s**2
+
+    def _rest(self, X, s):
+        return np.log(s * np.sqrt(2 * np.pi))
 
     def _variance(self, Y, s):
         return np.full_like(Y, s**2)
@@ -311,17 +355,21 @@ class AbsoluteLoss(Loss):
     def _gradient(self, X, Y):
         return np.sign(Y - X)
 
-    def _negative_log_density(self, X, Y, s):
-        return np.abs(X - Y) / s + np.log(2 * s)
-
     def _dispersion(self, s):
         return s
+
+    def _rest(self, X, s):
+        return np.log(2 * s)
 
     def _variance(self, Y, s):
         return np.full_like(Y, 2 * s**2)
 
     def _sample(self, Y, s, random_state):
         return random_state.laplace(Y, s)
+
+    def best_constant(self, X: np.ndarray) -> float:
+        """Return the median of the data."""
+        return float(np.median(X))
 
 
 class KullbackLeiblerLoss(Loss):
@@ -334,7 +382,6 @@ class KullbackLeiblerLoss(Loss):
 
     name = "kullback-leibler"
     noise_model = "Poisson"
-    noise_parameter = None
     degree = 1
     domain = "the Kullback–Leibler loss needs numbers of at least 0"
 
@@ -345,8 +392,8 @@ class KullbackLeiblerLoss(Loss):
         with np.errstate(divide="ignore", invalid="ignore"):
             return 1 - np.where(X == 0, 0, X / Y)
 
-    def _negative_log_density(self, X, Y, s):
-        return Y - xlogy(X, Y) + gammaln(X + 1)
+    def _rest(self, X, s):
+        return gammaln(X + 1) - xlogy(X, X) + X
 
     def _variance(self, Y, s):
         return Y
@@ -377,13 +424,12 @@ class ItakuraSaitoLoss(Loss):
     def _gradient(self, X, Y):
         return (Y - X) / Y**2
 
-    def _negative_log_density(self, X, Y, s):
-        shape = 1 / s**2
-        rest = gammaln(shape) - shape * np.log(shape) - (shape - 1) * np.log(X)
-        return shape * (X / Y + np.log(Y)) + rest
-
     def _dispersion(self, s):
         return s**2
+
+    def _rest(self, X, s):
+        shape = 1 / s**2
+        return gammaln(shape) + shape - shape * np.log(shape) + np.log(X)
 
     def _variance(self, Y, s):
         return s**2 * Y**2
@@ -406,18 +452,11 @@ class LogisticLoss(Loss):
 
     name = "logistic"
     noise_model = "Bernoulli"
-    noise_parameter = None
-    degree = None
-    domain = "the logistic loss needs 0 or 1 in X, and any real number in Y"
+    domain = "the logistic loss needs data of 0 or 1"
+    takes_scores = True
 
     def _entries(self, X, Y):
         return np.logaddexp(0, Y) - X * Y
-
-    def _gradient(self, X, Y):
-        return expit(Y) - X
-
-    def _negative_log_density(self, X, Y, s):
-        return -np.where(X == 1, -np.logaddexp(0, -Y), -np.logaddexp(0, Y))
 
     def _variance(self, Y, s):
         return expit(Y) * expit(-Y)
@@ -425,14 +464,45 @@ class LogisticLoss(Loss):
     def _mean(self, Y):
         return expit(Y)
 
+    def _score(self, mean, smallest):
+        return float(logit(np.clip(mean, smallest, 1 - smallest)))
+
     def _sample(self, Y, s, random_state):
         return random_state.binomial(1, expit(Y))
 
     def _outside(self, A):
         return (A != 0) & (A != 1)
 
-    def _check_reconstruction(self, Y):
-        return Y
+
+class PoissonLoss(KullbackLeiblerLoss):
+    """ℓ = eʸ − xy − x + x log x for x ≥ 0 and any real y, the loss of Poisson noise of mean eʸ.
+
+    It is the Kullback–Leibler loss of x and eʸ: the reconstruction y is the logarithm of the mean,
+    so that no constraint is needed to keep the mean above 0.
+    """
+
+    name = "poisson"
+    degree = None
+    domain = "the Poisson loss needs data of at least 0"
+    takes_scores = True
+
+    def _entries(self, X, Y):
+        return np.exp(Y) - X * Y - X + xlogy(X, X)
+
+    def _gradient(self, X, Y):
+        return np.exp(Y) - X
+
+    def _variance(self, Y, s):
+        return np.exp(Y)
+
+    def _mean(self, Y):
+        return np.exp(Y)
+
+    def _score(self, mean, smallest):
+        return float(np.log(max(mean, smallest)))
+
+    def _sample(self, Y, s, random_state):
+        return random_state.poisson(np.exp(Y))
 
 
 LOSSES: dict[str, Loss] = {
@@ -443,14 +513,37 @@ LOSSES: dict[str, Loss] = {
         KullbackLeiblerLoss(),
         ItakuraSaitoLoss(),
         LogisticLoss(),
+        PoissonLoss(),
     )
 }
 
+# The losses whose derivative is E[x | y] − x, and their numbers in compiled loops.
+CANONICAL = ("squared", "logistic", "poisson")
+LOGISTIC, POISSON = CANONICAL.index("logistic"), CANONICAL.index("poisson")
+
+
+@compiled
+def loss_at(y, x, loss):
+    """Return the loss of one entry; `loss` is a number, the place in `CANONICAL`."""
+    if loss == LOGISTIC:
+        return np.log1p(np.exp(-abs(y))) + max(y, 0) - x * y
+    if loss == POISSON:
+        return np.exp(y) - x * y - x + (x * np.log(x) if x > 0 else 0)
+    return (y - x) ** 2 / 2
+
+
+@compiled
+def error_at(y, x, loss):
+    """Return the derivative of `loss_at` by y: the mean of the data around y, minus x."""
+    if loss == LOGISTIC:
+        return type(x)(1 / (1 + np.exp(-y))) - x
+    if loss == POISSON:
+        return np.exp(y) - x
+    return y - x
+
 
 def find_loss(loss: str | Loss) -> Loss:
-    """Return the loss of that name: squared, absolute, kullback-leibler, itakura-saito, logistic.
-
-    A `Loss` is returned as it is.
+    """Return the loss of that name, one of `LOSSES`; a `Loss` is returned as it is.
 
     Examples
     --------
@@ -459,9 +552,7 @@ def find_loss(loss: str | Loss) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(f"loss is {loss!r}; use one of {', '.join(LOSSES)}")
-    return LOSSES[loss]
+    return LOSSES[check_choice(loss, LOSSES, "loss")]
 
 
 def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:

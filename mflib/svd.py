@@ -23,20 +23,35 @@ Transactions on Information Theory, 2014.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 from math import cos, pi, sin, sqrt
+from numbers import Number
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from scipy.integrate import quad
 from scipy.linalg import norm, svd
 from scipy.optimize import brentq
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import NEGLIGIBLE, Matrix, check_count, check_matrix, check_product
+from mflib._validation import (
+    NEGLIGIBLE,
+    Matrix,
+    check_choice,
+    check_count,
+    check_dense,
+    check_factors,
+    check_limits,
+    check_matrix,
+    check_non_negative,
+    check_positive,
+    check_share,
+)
+from mflib.eigen import column_lengths, multiply
+from mflib.iteration import Iterate, drive, record, warn_unless_converged
 
 # Below this size the full decomposition takes a few milliseconds.
 _SMALL = 200
@@ -52,19 +67,41 @@ class SVD(NamedTuple):
     def approximation(self, k: int | None = None) -> np.ndarray:
         """Return σ₁u₁v₁ᵀ + … + σₖuₖvₖᵀ, an (m, n) array (all terms by default)."""
         k = len(self.singular_values) if k is None else k
-        k = check_count(k, len(self.singular_values), "k", smallest=0)
+        k = check_count(k, "k", smallest=0, largest=len(self.singular_values))
         return (self.U[:, :k] * self.singular_values[:k]) @ self.Vt[:k]
 
 
-@dataclass(frozen=True)
-class SVDStep:
-    """One iterate: the k best singular triples in the block, and the residuals ‖Av − σu‖."""
+@record
+class SVDStep(Iterate):
+    """One iterate: the k best singular triples in the block, and the residuals ‖Av − σu‖.
 
-    n_iter: int
-    U: np.ndarray
-    singular_values: np.ndarray
-    Vt: np.ndarray
+    Like an `SVD` it unpacks as `U, singular_values, Vt`.
+    """
+
+    algorithm = "SVD"
+
+    factors: SVD
     residuals: np.ndarray
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Go through U, the singular values and Vᵀ."""
+        return iter(self.factors)
+
+    @property
+    def approximation(self):
+        """As of an `SVD`: `step.approximation(k)` is σ₁u₁v₁ᵀ + … + σₖuₖvₖᵀ."""
+        return self.factors.approximation
+
+
+@record
+class SVDResult(SVDStep):
+    """Where the search for singular triples stopped, and why (`message`).
+
+    After a full decomposition the residuals are rounding alone: not measured, but set to 0.
+    """
+
+    converged: bool
+    message: str
 
 
 def numerical_rank(
@@ -86,7 +123,7 @@ def numerical_rank(
     2
     """
     singular_values = _check_singular_values(singular_values)
-    rtol = max(shape) * np.finfo(float).eps if rtol is None else rtol
+    rtol = max(shape) * np.finfo(float).eps if rtol is None else check_non_negative(rtol, "rtol")
     return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
 
 
@@ -127,18 +164,13 @@ def left_vectors(
     """
     A, V = check_matrix(A), check_matrix(V, "V")
     singular_values = _check_singular_values(singular_values)
-    k = len(singular_values)
-    if V.shape != (A.shape[1], k):
-        raise ValueError(
-            f"V has shape {V.shape}; ({A.shape[1]}, {k}) is needed, a column for each σ"
-        )
-    if k > A.shape[0]:
-        raise ValueError(
-            f"V has {k} columns, but only {A.shape[0]} left vectors exist; pass the first ones"
-        )
+    (m, n), k = A.shape, len(singular_values)
+    if V.shape != (n, k):
+        raise ValueError(f"V has shape {V.shape}; ({n}, {k}) is needed, a column for each σ")
+    check_count(k, "the number of columns of V", largest=m)  # there are m left vectors
     rtol = _half_precision(A.shape) if rtol is None else rtol
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
-    return _complete(_times(A, V[:, :rank]) / singular_values[:rank], k)
+    return _complete(multiply(A, V[:, :rank]) / singular_values[:rank], k)
 
 
 def svd_from_eigen(A: Matrix) -> SVD:
@@ -178,7 +210,7 @@ def svd_from_eigen(A: Matrix) -> SVD:
 
 
 def block_power_steps(
-    A: Matrix, k: int, *, n_oversamples: int = 10, random_state=None
+    A: Matrix, start: int | SVDStep, *, n_oversamples: int = 10, random_state=None
 ) -> Iterator[SVDStep]:
     """Yield the iterates of block power iteration, Q ← qr(A qr(AᵀQ)), for ever.
 
@@ -188,12 +220,13 @@ def block_power_steps(
     Parameters
     ----------
     A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
-    k : int
-        Number of singular triples, 1 to min(m, n).
+    start : int or an iterate
+        A number k of singular triples, 1 to min(m, n), stands for Q = qr(AΩ), Ω a random Gaussian
+        block. With an iterate of either method, its k left vectors are the first columns of Q.
     n_oversamples : int
-        Extra columns of the block, which are not returned.
+        Extra columns of the block, which are not returned. They are random, after an iterate too.
     random_state : int, RandomState or None
-        Chooses the start Q = qr(AΩ), Ω a random Gaussian block.
+        Chooses the random columns.
 
     Yields
     ------
@@ -206,23 +239,22 @@ def block_power_steps(
     >>> next(block_power_steps([[3, 0], [4, 5]], 2)).singular_values.round(6)
     array([6.708204, 2.236068])
     """
-    A, k = _check_truncation(A, k)
-    start = _random_range(A, k, n_oversamples, random_state)
+    A, k, block = _as_block(A, start, n_oversamples, random_state)
 
     def iterate(X):
         for n_iter in count():
             Q, _ = np.linalg.qr(X)
-            P, R = np.linalg.qr(_times(A.T, Q))
+            P, R = np.linalg.qr(multiply(A.T, Q))
             W, singular_values, Zt = np.linalg.svd(R.T)
-            X = _times(A, P)
+            X = multiply(A, P)
             U, Vt = Q @ W[:, :k], Zt[:k] @ P.T
             yield _step(n_iter, U, singular_values[:k], Vt, X @ Zt[:k].T, k)
 
-    return iterate(start)
+    return iterate(block)
 
 
 def block_krylov_steps(
-    A: Matrix, k: int, *, n_oversamples: int = 10, random_state=None
+    A: Matrix, start: int | SVDStep, *, n_oversamples: int = 10, random_state=None
 ) -> Iterator[SVDStep]:
     """Yield the iterates of the block Krylov method, which keeps the blocks of all steps.
 
@@ -233,7 +265,7 @@ def block_krylov_steps(
 
     Parameters
     ----------
-    A, k, n_oversamples, random_state
+    A, start, n_oversamples, random_state
         As for `block_power_steps`.
 
     Yields
@@ -246,8 +278,7 @@ def block_krylov_steps(
     >>> [round(float(step.singular_values[0]), 6) for step in steps]
     [6.580992, 6.708204]
     """
-    A, k = _check_truncation(A, k)
-    start = _random_range(A, k, n_oversamples, random_state)
+    A, k, block = _as_block(A, start, n_oversamples, random_state)
 
     def iterate(X):
         negligible = NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
@@ -257,19 +288,19 @@ def block_krylov_steps(
             Q_new = _new_directions(Q, X, negligible)
             if n_iter and not Q_new.size:
                 return
-            P_new = _new_directions(P, _times(A.T, Q_new), negligible)
-            X = _times(A, P_new)
+            P_new = _new_directions(P, multiply(A.T, Q_new), negligible)
+            X = multiply(A, P_new)
             Q, P, AP = np.hstack([Q, Q_new]), np.hstack([P, P_new]), np.hstack([AP, X])
             W, singular_values, Zt = np.linalg.svd(Q.T @ AP, full_matrices=False)
             U, Vt = Q @ W[:, :k], Zt[:k] @ P.T
             yield _step(n_iter, U, singular_values[:k], Vt, AP @ Zt[:k].T, k)
 
-    return iterate(start)
+    return iterate(block)
 
 
 def randomized_svd(
     A: Matrix, k: int, *, n_oversamples: int = 10, n_iter: int = 7, random_state=None
-) -> SVD:
+) -> SVDResult:
     """Compute k singular triples by a random block and a fixed number of power steps.
 
     This is iterate `n_iter` of `block_power_steps`. Without power steps the error of the singular
@@ -298,12 +329,12 @@ def randomized_svd(
     array([6.708204])
     """
     steps = block_power_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
-    return _last(steps, n_iter)
+    return drive(steps, check_count(n_iter, "n_iter", smallest=0)).result(SVDResult)
 
 
 def block_krylov_svd(
     A: Matrix, k: int, *, n_oversamples: int = 10, n_iter: int = 3, random_state=None
-) -> SVD:
+) -> SVDResult:
     """Compute k singular triples from all blocks of a fixed number of power steps.
 
     This is iterate `n_iter` of `block_krylov_steps` (or the last one before, if that was exact).
@@ -323,7 +354,7 @@ def block_krylov_svd(
     array([6.708204])
     """
     steps = block_krylov_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
-    return _last(steps, n_iter)
+    return drive(steps, check_count(n_iter, "n_iter", smallest=0)).result(SVDResult)
 
 
 def truncated_svd(
@@ -334,7 +365,7 @@ def truncated_svd(
     tol: float = 1e-4,
     max_iter: int = 100,
     random_state=None,
-) -> SVD:
+) -> SVDResult:
     """Compute the k largest singular triples of a matrix.
 
     The iteration stops when every residual ‖Av − σu‖ is at most `tol` σ₁ (Aᵀu = σv holds up to
@@ -353,7 +384,7 @@ def truncated_svd(
         array or a large k; else block Krylov, and for an array that turns out to need more than a
         third of all directions, "full" after all.
     tol : float
-        Relative size of the residuals at which to stop, from 1e-12 to 1.
+        Relative size of the residuals at which to stop. Rounding may keep them above 1e-12.
     max_iter : int
         Largest number of steps.
     random_state : int, RandomState or None
@@ -361,13 +392,9 @@ def truncated_svd(
 
     Returns
     -------
-    SVD
-        It unpacks as `U, singular_values, Vt`.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If the residuals are too large after `max_iter` steps.
+    SVDResult
+        It unpacks as `U, singular_values, Vt`. `converged` tells whether the residuals met the
+        tolerance, and `message` what to do if not.
 
     Examples
     --------
@@ -375,28 +402,30 @@ def truncated_svd(
     >>> singular_values.round(6)
     array([6.708204])
     """
-    A, k = _check_truncation(A, k)
-    if not 1e-12 <= tol <= 1:
-        raise ValueError(f"tol is {tol}; a number from 1e-12 to 1 is needed")
-    max_iter = check_count(max_iter, 10**9, "max_iter", smallest=0)
-    if method not in ("auto", "block_krylov", "block_power", "full"):
-        raise ValueError(f"method is {method!r}; use auto, block_krylov, block_power or full")
+    A = check_matrix(A)
+    k = check_count(k, "k", largest=min(A.shape))
+    tol, max_iter = check_limits(tol, max_iter)
+    check_choice(method, ("auto", "block_krylov", "block_power", "full"), "method")
     can_fall_back = method == "auto" and isinstance(A, np.ndarray)
     if can_fall_back:  # until the blocks fill a third of all directions
         max_iter = min(max_iter, min(A.shape) // (3 * (k + 10)) - 1)
     if method == "full" or (can_fall_back and (min(A.shape) <= _SMALL or max_iter < 1)):
         return _full_svd(A, k)
     steps = block_power_steps if method == "block_power" else block_krylov_steps
-    for step in islice(steps(A, k, random_state=random_state), max_iter + 1):
-        if step.residuals.max() <= tol * step.singular_values[0]:
-            return _triples(step)
-    if can_fall_back:
+
+    def settled(step):
+        return step.residuals.max() <= tol * step.singular_values[0]
+
+    run = drive(steps(A, k, random_state=random_state), max_iter, settled)
+    if can_fall_back and not run.converged:
         return _full_svd(A, k)
-    raise np.linalg.LinAlgError(
-        f"not converged after {step.n_iter} steps: a residual is "
-        f"{step.residuals.max() / step.singular_values[0]:.1e} σ₁, above tol = {tol:.1e}; "
-        "allow more steps, a larger tol, or use method='full'"
-    )
+    if not run.converged:
+        residual = run.step.residuals.max() / run.step.singular_values[0]
+        run = run._replace(
+            message=f"{run.message}: a residual is {residual:.1e} σ₁, above tol = {tol:.1e}; "
+            "allow more steps, a larger tol, or use method='full'"
+        )
+    return run.result(SVDResult)
 
 
 def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
@@ -414,6 +443,7 @@ def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
     Returns
     -------
     (m, n) array
+        With a `ConvergenceWarning` if the iteration of a sparse matrix or operator did not settle.
 
     Examples
     --------
@@ -421,10 +451,11 @@ def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
     array([[1.5, 1.5],
            [4.5, 4.5]])
     """
-    A, k = _check_truncation(A, k)
-    if isinstance(A, np.ndarray):
+    if not isinstance(A, LinearOperator) and not sparse.issparse(A):
         options = {"method": "full"} | options
-    return truncated_svd(A, k, **options).approximation()
+    result = truncated_svd(A, k, **options)
+    warn_unless_converged(result)
+    return result.approximation()
 
 
 def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "fro") -> float:
@@ -452,9 +483,8 @@ def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "
     (5.0, 4.0)
     """
     singular_values = _check_singular_values(singular_values)
-    k = check_count(k, len(singular_values), "k", smallest=0)
-    if ord not in ("fro", 2):
-        raise ValueError(f"ord is {ord!r}; use 'fro' or 2")
+    k = check_count(k, "k", smallest=0, largest=len(singular_values))
+    check_choice(ord, ("fro", 2), "ord")
     tail = np.append(singular_values[k:], 0)
     return float(norm(tail) if ord == "fro" else tail[0])
 
@@ -480,10 +510,8 @@ def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
     array([[0.5, 0. ],
            [0. , 0. ]])
     """
-    A = check_matrix(A)
-    if not isinstance(A, np.ndarray):
-        raise ValueError("A is sparse or an operator; an array is needed here")
-    U, singular_values, Vt = _full_svd(A, min(A.shape))
+    A = check_dense(check_matrix(A))
+    U, singular_values, Vt = svd(A, full_matrices=False)
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
     return (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
 
@@ -527,22 +555,17 @@ def optimal_hard_threshold(
     >>> round(optimal_hard_threshold((3, 3), singular_values=[9, 1, 0.9]), 3)
     2.858
     """
-    smaller, larger = sorted(check_count(side, 10**15, "a side of shape") for side in shape)
+    smaller, larger = sorted(check_count(side, "a side of shape") for side in shape)
     beta = smaller / larger
     factor = sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + sqrt(beta**2 + 14 * beta + 1)))
     if (noise is None) == (singular_values is None):
-        raise ValueError(
-            "pass either noise (known) or singular_values (noise unknown), one of them"
-        )
+        raise ValueError("pass either noise (if known) or singular_values (if not), one of them")
     if noise is not None:
-        if not 0 <= noise < np.inf:
-            raise ValueError(f"noise is {noise}; a standard deviation of at least 0 is needed")
-        return factor * sqrt(larger) * float(noise)
+        return factor * sqrt(larger) * check_non_negative(noise, "noise")
     singular_values = _check_singular_values(singular_values)
     if len(singular_values) != smaller:
-        raise ValueError(
-            f"{len(singular_values)} singular values are given; the median needs all {smaller}"
-        )
+        given = len(singular_values)
+        raise ValueError(f"{given} singular values are given; the median needs all {smaller}")
     return factor / sqrt(marchenko_pastur_median(beta)) * float(np.median(singular_values))
 
 
@@ -562,8 +585,7 @@ def marchenko_pastur_median(beta: float) -> float:
     >>> round(marchenko_pastur_median(1), 4)
     0.6528
     """
-    if not 0 < beta <= 1:
-        raise ValueError(f"beta is {beta}; a ratio with 0 < beta <= 1 is needed")
+    beta = check_share(check_positive(beta, "beta"), "beta")
 
     def x(angle):
         return 1 + beta - 2 * sqrt(beta) * cos(angle)
@@ -582,8 +604,8 @@ def storage(m: int, n: int, k: int) -> int:
     >>> storage(4, 6, 2)
     22
     """
-    m, n = (check_count(side, 10**15, name) for side, name in ((m, "m"), (n, "n")))
-    return check_count(k, min(m, n), "k", smallest=0) * (m + n + 1)
+    m, n = check_count(m, "m"), check_count(n, "n")
+    return check_count(k, "k", smallest=0, largest=min(m, n)) * (m + n + 1)
 
 
 def break_even_rank(m: int, n: int) -> int:
@@ -594,26 +616,26 @@ def break_even_rank(m: int, n: int) -> int:
     >>> break_even_rank(427, 640)
     256
     """
-    m, n = (check_count(side, 10**15, name) for side, name in ((m, "m"), (n, "n")))
+    m, n = check_count(m, "m"), check_count(n, "n")
     return -(-m * n // (m + n + 1))
 
 
-def _times(A, X):
-    """Return A @ X, or refuse it."""
-    if X.shape[1] == 0:
-        return np.zeros((A.shape[0], 0))
-    with np.errstate(over="ignore", invalid="ignore"):
-        # BLAS takes (XᵀAᵀ)ᵀ up to twice as fast as the same AX, when X is thin and XᵀA large.
-        dense = isinstance(A, np.ndarray)
-        Y = (np.ascontiguousarray(X.T) @ A.T).T if dense else A @ X
-    return check_product(Y)
+def _as_block(A, start, n_oversamples, random_state):
+    """Return A, the number k of triples, and the first block of columns (see `block_power_steps`).
 
-
-def _random_range(A, k, n_oversamples, random_state):
-    """Return AΩ, whose columns span most of what A does, with Ω a random Gaussian block."""
-    n_oversamples = check_count(n_oversamples, 10**9, "n_oversamples", smallest=0)
-    size = min(k + n_oversamples, *A.shape)
-    return _times(A, check_random_state(random_state).standard_normal((A.shape[1], size)))
+    A random block is AΩ, whose columns span most of what A does.
+    """
+    A = _check_transposable(A)
+    m, n = A.shape
+    extra, known = check_count(n_oversamples, "n_oversamples", smallest=0), []
+    if not isinstance(start, Number):
+        shapes = {"U": (m, "k"), "singular_values": ("k",), "Vt": ("k", n)}
+        U, singular_values, _ = check_factors(start, SVD, shapes)
+        start, known = len(singular_values), [U * singular_values]
+    k = check_count(start, "k", largest=min(m, n))
+    fresh = min(k + extra, m, n) - (k if known else 0)
+    random = check_random_state(random_state).standard_normal((n, fresh))
+    return A, k, np.hstack([*known, multiply(A, random)])
 
 
 def _new_directions(basis, block, negligible):
@@ -647,42 +669,33 @@ def _signed(U, singular_values, Vt):
 
 def _step(n_iter, U, singular_values, Vt, AV, k):
     """Return an iterate, with zeros (and fitting vectors) where A has a rank below k."""
-    residuals = np.array([norm(column) for column in (AV - U * singular_values).T])
+    residuals = column_lengths(AV - U * singular_values)
     zeros = (0, k - len(singular_values))
     triples = _signed(_complete(U, k), np.pad(singular_values, zeros), _complete(Vt.T, k).T)
-    return SVDStep(n_iter, *triples, np.pad(residuals, zeros))
-
-
-def _triples(step: SVDStep) -> SVD:
-    return SVD(step.U, step.singular_values, step.Vt)
-
-
-def _last(steps, n_iter):
-    n_iter = check_count(n_iter, 10**9, "n_iter", smallest=0)
-    *_, step = islice(steps, n_iter + 1)
-    return _triples(step)
+    return SVDStep(n_iter, triples, np.pad(residuals, zeros))
 
 
 def _full_svd(A, k):
     if not isinstance(A, np.ndarray):
-        A = _times(A, np.eye(A.shape[1]))
+        A = multiply(A, np.eye(A.shape[1]))
     U, singular_values, Vt = svd(A, full_matrices=False)
-    return _signed(U[:, :k], singular_values[:k], Vt[:k])
+    triples = _signed(U[:, :k], singular_values[:k], Vt[:k])
+    return SVDResult(0, triples, np.zeros(k), True, "decomposed in full")
 
 
 def _half_precision(shape):
     return sqrt(max(shape) * np.finfo(float).eps)
 
 
-def _check_truncation(A, k):
-    """Return A and k, refusing an operator that cannot be transposed."""
+def _check_transposable(A):
+    """Return A, refusing an operator that cannot be transposed."""
     A = check_matrix(A)
     if isinstance(A, LinearOperator):
         try:
             A.T @ np.zeros(A.shape[0])
         except NotImplementedError:
             raise ValueError("A is an operator without a transpose; give it rmatvec") from None
-    return A, check_count(k, min(A.shape), "k")
+    return A
 
 
 def _check_singular_values(singular_values):

@@ -1,6 +1,6 @@
-"""Lesson 5: three algorithms lower the same objective; the half steps of one are exact."""
+"""Lesson 5: three algorithms lower the same objective, and each starts where another stopped."""
 
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,35 +10,29 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.linalg import subspace_angles
-from scipy.optimize import approx_fprime, lsq_linear
-from sklearn.linear_model import Ridge
+from scipy.optimize import approx_fprime
 
 from mflib.completion import (
-    Factors,
-    Objective,
+    BiasedFactors,
+    CompletionProblem,
     ObservedEntries,
-    als,
     als_steps,
-    gradient_steps,
     initial_factors,
-    objective_gradient,
     sgd,
     sgd_steps,
-    solve_rows,
 )
-from mflib.completion.als import solve_rows_non_negative, solve_rows_one_by_one
-from mflib.completion.model import LOSSES, expectation
+from mflib.descent import descent_steps
 from mflib.eigen import orthogonal_steps
-from mflib.losses import find_loss
-
-settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
-settings.load_profile("no clock")
+from mflib.factorization import FactorizationProblem
+from mflib.iteration import nth, take
+from mflib.least_squares import ridge_rows_one_by_one
+from mflib.losses import CANONICAL, find_loss
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def problem(seed=0, shape=(12, 9), n_entries=60, loss="squared", **options):
-    """Return entries at random places (some twice, some rows empty) and a random start."""
+def observe(seed=0, shape=(12, 9), n_entries=60, loss="squared"):
+    """Return entries at random places, some twice, some rows empty."""
     rng = np.random.default_rng(seed)
     pairs = rng.integers(0, shape, (n_entries, 2))
     values = {
@@ -46,33 +40,27 @@ def problem(seed=0, shape=(12, 9), n_entries=60, loss="squared", **options):
         "logistic": rng.integers(0, 2, n_entries),
         "poisson": rng.poisson(2, n_entries),
     }[loss]
-    entries = ObservedEntries(pairs, values, shape)
-    options = {"scale": 0.5, "loss": loss, "random_state": seed % 2**31} | options
-    return entries, initial_factors(entries, options.pop("k", 3), **options)
+    return ObservedEntries(pairs, values, shape)
 
 
-def last(steps, n_iter):
-    *_, step = islice(steps, n_iter + 1)
-    return step
+def begin(entries, k=3, *, dtype=np.float64, scale=0.5, random_state=0, **options):
+    """Return a problem and a random start."""
+    problem = CompletionProblem(entries, **options)
+    return problem, initial_factors(problem, k, scale=scale, dtype=dtype, random_state=random_state)
 
 
-def plain(function):
-    """Return the Python function behind a compiled one."""
-    return getattr(function, "py_func", function)
+def gradient_steps(problem, start, learning_rate=1e-3):
+    return descent_steps(problem, start, learning_rate, updates="simultaneous")
 
 
-def masks(entries):
-    """Return the CSR arrays of values and of ones."""
-    X = entries.by_row
-    return X, sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
-
+METHODS = [als_steps, sgd_steps, gradient_steps]
 
 # Observed entries
 
 
 @given(seeds, st.integers(1, 40))
 def test_both_views_hold_every_entry(seed, n_entries):
-    entries, _ = problem(seed, n_entries=n_entries)
+    entries = observe(seed, n_entries=n_entries)
     expected = sorted(zip(entries.rows, entries.columns, entries.values, strict=True))
     for X, order in ((entries.by_row, (0, 1)), (entries.by_column, (1, 0))):
         index = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
@@ -104,17 +92,6 @@ def test_all_sources_give_the_same_entries():
     assert repr(dense) == "<3 observed entries of a 2×3 matrix (50.00%)>"
 
 
-def test_duplicates_count_as_often_as_they_stand():
-    once = ObservedEntries([[0, 0], [1, 0]], [2, 5])
-    twice = ObservedEntries([[0, 0], [0, 0], [1, 0]], [1, 3, 5])
-    assert twice.row_counts.tolist() == [2, 1]
-    V = np.ones((1, 1))
-    assert_allclose(solve_rows(*masks(twice), V, 0.0), [[2], [5]])  # their mean
-    # (1 + 3)/(2 + λ) against 2/(1 + λ): two observations pull more strongly
-    assert_allclose(solve_rows(*masks(twice), V, 1.0), [[4 / 3], [5 / 2]])
-    assert_allclose(solve_rows(*masks(once), V, 1.0), [[1], [5 / 2]])
-
-
 def test_duplicates_in_a_sparse_matrix_are_summed_and_the_matrix_is_left_as_it_is():
     twice = sparse.csr_array((np.array([1.0, 3.0]), [0, 0], [0, 2]), shape=(1, 1))
     small = sparse.coo_array((np.array([100, 100], np.int8), ([0, 0], [0, 0])), shape=(1, 1))
@@ -124,7 +101,7 @@ def test_duplicates_in_a_sparse_matrix_are_summed_and_the_matrix_is_left_as_it_i
 
 
 def test_a_change_of_type_leaves_the_old_entries():
-    entries, _ = problem()
+    entries = observe()
     view = entries.by_row
     single = entries.astype(np.float32)
     assert single.by_row.dtype == np.float32
@@ -133,10 +110,13 @@ def test_a_change_of_type_leaves_the_old_entries():
 
 
 PAIRS = [[0, 0], [1, 2]]
+ENTRIES = observe()
+PROBLEM, START = begin(ENTRIES)
+SHORT = np.ones((2, 1)), np.ones((9, 1))
 
 
-def ones(dtype=np.float64, **options):
-    return Factors(np.ones((12, 1), dtype), np.ones((9, 1), dtype), **options)
+def refuse_loss(loss):
+    return als_steps(*begin(observe(loss=loss), loss=loss))
 
 
 @pytest.mark.parametrize(
@@ -160,127 +140,129 @@ def ones(dtype=np.float64, **options):
         (lambda: ObservedEntries.from_dense([[np.nan]]), "pairs is empty"),
         (lambda: ObservedEntries.from_sparse([[1]]), "X is a list; a SciPy sparse matrix is need"),
         (lambda: ObservedEntries.from_frame(pd.DataFrame([[1]]), row=0), "row, column and value"),
-        (lambda: next(als_steps(*problem(), regularization=-1)), "regularization is -1; a number"),
-        (lambda: next(als_steps(*problem(), weighting="n")), "weighting is 'n'; use 'constant' or"),
-        (lambda: next(als_steps(*problem(), solver="c")), "solver is 'c'; use 'numpy' or 'compile"),
+        (lambda: CompletionProblem(PAIRS), "entries is a list; ObservedEntries are needed"),
+        (lambda: begin(ENTRIES, regularization=-1), "regularization is -1; at least 0 is needed"),
+        (lambda: begin(ENTRIES, weighting="n"), "weighting is 'n'; use one of 'count', 'constant'"),
+        (lambda: begin(ENTRIES, loss="hinge"), "loss is 'hinge'; use one of 'squared', 'log"),
+        (lambda: begin(ENTRIES, loss="absolute"), "loss is 'absolute'; use one of 'squared', 'log"),
+        (lambda: begin(ENTRIES, loss="logistic"), "values has 60 entries outside the domain"),
+        (lambda: begin(ENTRIES, biases=2), "biases is 2; True or False is needed"),
+        (lambda: begin(ENTRIES, mean=3.0), "mean is 3.0, but a model without biases has none"),
+        (lambda: begin(ENTRIES, 0), "rank is 0; at least 1 is needed"),
+        (lambda: begin(ENTRIES, dtype=int), "dtype is <class 'int'>; float32 or float64"),
+        (lambda: ENTRIES.astype(int), "dtype is <class 'int'>; float32 or float64"),
+        (lambda: als_steps(PROBLEM, START, solver="c"), "solver is 'c'; use one of 'numpy', 'co"),
         (
-            lambda: next(als_steps(*problem(), solver="compiled", regularization=0)),
+            lambda: als_steps(*begin(ENTRIES, regularization=0), solver="compiled"),
             "solver='compiled' needs regularization > 0",
         ),
-        (lambda: next(sgd_steps(*problem(), learning_rate=-1)), "learning_rate is -1; a number of"),
-        (lambda: next(sgd_steps(*problem(), loss="hinge")), "loss is 'hinge'; use 'squared' or"),
-        (lambda: next(sgd_steps(*problem(), loss="logistic")), "values has 60 entries outside the"),
-        (lambda: initial_factors(problem()[0], 0), "k is 0; a whole number from 1"),
-        (lambda: initial_factors(problem()[0], 1, dtype=int), "dtype is <class 'int'>; float32 or"),
+        (lambda: refuse_loss("poisson"), "loss is 'poisson'; least squares need 'squared'"),
+        (lambda: sgd_steps(PROBLEM, START, learning_rate=0), "learning_rate is 0; a number above"),
+        (lambda: sgd_steps(PROBLEM, START, decay=-1), "decay is -1; at least 0 is needed"),
         (
-            lambda: next(als_steps(problem()[0], Factors(np.ones((2, 1)), np.ones((9, 1))))),
+            lambda: sgd_steps(*begin(ENTRIES, weighting="constant")),
+            "weighting is 'constant'; SGD applies λ at every entry, and so lowers the objective of",
+        ),
+        (
+            lambda: als_steps(PROBLEM, SHORT),
             r"the start has factors of shapes \(2, 1\) and \(9, 1\)",
         ),
         (
-            lambda: next(sgd_steps(problem()[0], ones(row_bias=np.ones(12)))),
-            "the start has factors",
-        ),
-        (lambda: next(als_steps(problem()[0], ones(int))), "the start has factors of type int64; "),
-        (
-            lambda: next(als_steps(problem()[0], ones(mean=3.0))),
-            "the start has the mean 3.0 without",
-        ),
-        (
-            lambda: solve_rows(*masks(problem()[0]), np.ones((9, 1)), -1),
-            "regularization is -1.0; a",
+            lambda: sgd_steps(PROBLEM, begin(ENTRIES, biases=True)[1]),
+            r"the start has factors of shapes \(12, 3\) and \(9, 3\) and \(12\) and \(9\)",
         ),
     ],
 )
-def test_bad_input_is_refused(call, sentence):
+def test_bad_input_is_refused_when_it_is_handed_in(call, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         call()
+
+
+# An iterate is a start
+
+
+@pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("before", METHODS)
+@pytest.mark.parametrize("after", METHODS)
+def test_each_method_goes_on_where_another_stopped(before, after, dtype, biases):
+    problem, start = begin(observe(4, (30, 20), 400), dtype=dtype, biases=biases)
+    reached = nth(before(problem, start), 3)
+    iterates = take(after(problem, reached), 3)
+    for found, factor in zip(iterates[0].factors, reached.factors, strict=True):
+        assert_array_equal(found, factor)
+        assert found.dtype == dtype
+    assert iterates[0].objective == pytest.approx(reached.objective, rel=1e-5)
+    assert iterates[2].objective < reached.objective
+    assert all(type(step.factors) is type(start) for step in iterates)
+    assert {factor.dtype for factor in iterates[2].factors} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("biases", [False, True])
+def test_the_start_and_every_iterate_stay_as_they_were(method, biases):
+    problem, start = begin(ENTRIES, biases=biases)
+    before = flat(start)
+    iterates = take(method(problem, start), 3)
+    copies = [flat(step.factors) for step in iterates]
+    assert_array_equal(copies[0], before)
+    assert not np.array_equal(copies[1], copies[2])
+    nth(method(problem, iterates[1]), 2)
+    for step, copy in zip(iterates, copies, strict=True):
+        assert_array_equal(flat(step.factors), copy)
+        with pytest.raises(ValueError, match="read-only"):
+            step.V[:] = 0
+
+
+def test_a_step_says_in_one_line_what_it_is():
+    assert repr(nth(als_steps(PROBLEM, START), 2)).startswith("<ALS step 2: loss ")
+    step = nth(sgd_steps(*begin(ENTRIES, biases=True)), 1)
+    assert "learning_rate 0.01" in repr(step)
+    assert "row_bias 12, column_bias 9" in repr(step)
 
 
 # Alternating least squares
 
 
-@given(seeds, st.sampled_from([0.01, 1.0]), st.integers(1, 12), st.integers(1, 80))
-def test_every_row_is_the_ridge_regression_on_its_entries(seed, strength, k, n_entries):
-    entries, start = problem(seed, n_entries=n_entries, k=k)
-    strengths = strength * (1 + np.arange(12))
-    U = solve_rows(*masks(entries), start.V, strengths)
-    for i in range(12):
-        mine = entries.rows == i
-        if not mine.any():
-            assert_array_equal(U[i], 0)
-            continue
-        ridge = Ridge(strengths[i], fit_intercept=False, solver="svd")
-        ridge.fit(start.V[entries.columns[mine]], entries.values[mine])
-        assert_allclose(U[i], ridge.coef_, rtol=1e-6, atol=1e-8)
-
-
-@given(seeds, st.integers(1, 12))
-def test_without_regularization_rows_take_their_smallest_solution(seed, k):
-    entries, start = problem(seed, n_entries=40, k=k)
-    U = solve_rows(*masks(entries), start.V, 0.0)
-    for i in range(12):
-        mine = entries.rows == i
-        design, target = start.V[entries.columns[mine]], entries.values[mine]
-        expected = np.linalg.lstsq(design, target)[0] if mine.any() else np.zeros(k)
-        assert_allclose(design @ U[i], design @ expected, atol=1e-3)
-        if mine.any() and np.linalg.cond(design) < 1e3:
-            assert_allclose(U[i], expected, atol=1e-6)
-            assert np.linalg.norm(U[i]) <= np.linalg.norm(expected) + 1e-6
-
-
-@given(seeds, st.integers(1, 40))
-def test_blocks_of_rows_and_columns_do_not_change_the_solution(seed, numbers):
-    entries, start = problem(seed)
-    whole = solve_rows(*masks(entries), start.V, 0.5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(als, "_BLOCK", numbers)
-        assert_allclose(solve_rows(*masks(entries), start.V, 0.5), whole, rtol=1e-9, atol=1e-9)
-
-
-@given(seeds, st.integers(1, 12), st.sampled_from([np.float32, np.float64]))
-def test_the_compiled_solver_agrees_compiled_or_not(seed, k, dtype):
-    entries, start = problem(seed, k=k, dtype=dtype)
-    X, mask = masks(entries.astype(dtype))
-    strengths = np.linspace(0.5, 2, 12).astype(dtype)
-    expected = solve_rows(X, mask, start.V, strengths)
-    for solve in (solve_rows_one_by_one, plain(solve_rows_one_by_one)):
-        U = np.full_like(start.U, np.nan)
-        solve(X.data, X.indices, X.indptr, start.V, strengths, U)
-        assert_allclose(U, expected, rtol=1e-6, atol=1e4 * np.finfo(dtype).eps)
-
-
-@given(seeds, st.sampled_from([0.01, 1.0]))
-@settings(max_examples=30)
-def test_the_non_negative_half_step_is_exact(seed, strength):
-    entries, start = problem(seed, non_negative=True, n_entries=90)
-    X, mask = masks(entries)
-    X.data -= 3
-    U = solve_rows_non_negative(X, mask, start.V, strength, start.U, n_free=1)
-    root = np.sqrt(strength) * np.eye(3)
-    for i in range(12):
-        row = slice(*X.indptr[i : i + 2])
-        design = np.vstack([start.V[X.indices[row]], root])
-        target = np.concatenate([X.data[row], np.zeros(3)])
-        exact = lsq_linear(design, target, ([0, 0, -np.inf], np.inf), tol=1e-14).x
-        found, best = (np.sum((design @ u - target) ** 2) for u in (U[i], exact))
-        assert found <= best * (1 + 1e-4) + 1e-9
-        assert U[i, :2].min() >= 0
-
-
-@pytest.mark.parametrize("options", [{}, {"solver": "compiled"}, {"non_negative": True}])
 @pytest.mark.parametrize("weighting", ["constant", "count"])
+@pytest.mark.parametrize("solver", ["numpy", "compiled", "non-negative"])
 @given(seeds, st.booleans(), st.sampled_from([0.01, 1.0]), st.integers(1, 12))
 @settings(max_examples=15)
-def test_no_step_of_als_increases_the_objective(options, weighting, seed, biases, strength, k):
-    options = {"regularization": strength, "weighting": weighting} | options
-    entries, start = problem(
-        seed, biases=biases, k=k, non_negative=options.get("non_negative", False)
+def test_no_step_of_als_increases_the_objective(solver, weighting, seed, biases, strength, k):
+    non_negative = solver == "non-negative"
+    options = {"biases": biases, "non_negative": non_negative, "weighting": weighting}
+    problem, start = begin(
+        observe(seed), k, random_state=seed % 2**31, regularization=strength, **options
     )
-    steps = list(islice(als_steps(entries, start, **options), 7))
+    steps = take(als_steps(problem, start, solver="numpy" if non_negative else solver), 7)
     for before, after in pairwise(steps):
         assert after.objective <= before.objective * (1 + 1e-10)
-    if "non_negative" in options:
+    if non_negative:
         assert min(steps[-1].U.min(), steps[-1].V.min()) >= 0
+
+
+@given(seeds, st.sampled_from([np.float32, np.float64]), st.booleans())
+@settings(max_examples=15)
+def test_both_solvers_do_the_same(seed, dtype, biases):
+    problem, start = begin(observe(seed), dtype=dtype, biases=biases, regularization=0.5)
+    found, expected = (
+        flat(nth(als_steps(problem, start, solver=solver), 3).factors)
+        for solver in ("compiled", "numpy")
+    )
+    assert_allclose(found, expected, rtol=1e-4, atol=1e5 * np.finfo(dtype).eps)
+
+
+def test_the_compiled_solver_is_compiled_once_for_a_type():
+    compiler = pytest.importorskip("numba").core.dispatcher.Dispatcher
+    problem, start = begin(ENTRIES)
+    step = nth(als_steps(problem, start, solver="compiled"), 2)
+    solve = ridge_rows_one_by_one.ready()
+    assert isinstance(solve, compiler)
+    known = len(solve.signatures)
+    nth(als_steps(problem, step, solver="compiled"), 2)  # from arrays that cannot be written to
+    nth(als_steps(problem, map(np.asfortranarray, start), solver="compiled"), 2)
+    nth(als_steps(*begin(ENTRIES, biases=True), solver="compiled"), 2)
+    assert len(solve.signatures) == known
 
 
 @given(seeds, st.integers(1, 5))
@@ -288,13 +270,14 @@ def test_no_step_of_als_increases_the_objective(options, weighting, seed, biases
 def test_on_complete_data_als_is_orthogonal_iteration(seed, k):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((9, 7))
-    entries = ObservedEntries.from_dense(X)
-    start = Factors(np.zeros((9, k)), rng.standard_normal((7, k)))
-    steps = als_steps(entries, start, regularization=0)
-    blocks = orthogonal_steps(X.T @ X, k, Q0=start.V)
-    previous = start.V
-    for step, block in islice(zip(steps, blocks, strict=False), 8):
-        assert subspace_angles(step.V, block.vectors).max() < 1e-5
+    problem = CompletionProblem(ObservedEntries.from_dense(X), regularization=0)
+    V = rng.standard_normal((7, k))
+    steps = zip(
+        als_steps(problem, (np.zeros((9, k)), V)), orthogonal_steps(X.T @ X, V), strict=False
+    )
+    previous = V
+    for step, block in take(steps, 8):
+        assert subspace_angles(step.V, block.eigenvectors).max() < 1e-5
         if step.n_iter:
             assert subspace_angles(step.U, X @ previous).max() < 1e-5
         previous = step.V
@@ -302,9 +285,8 @@ def test_on_complete_data_als_is_orthogonal_iteration(seed, k):
 
 def test_als_finds_the_best_rank_k_approximation_of_complete_data():
     X = np.random.default_rng(0).standard_normal((10, 8))
-    entries = ObservedEntries.from_dense(X)
-    start = initial_factors(entries, 3, random_state=0)
-    step = last(als_steps(entries, start, regularization=0), 300)
+    problem, start = begin(ObservedEntries.from_dense(X), regularization=0)
+    step = nth(als_steps(problem, start), 300)
     sizes = np.linalg.svd(X, compute_uv=False)
     assert step.loss == pytest.approx((sizes[3:] ** 2).sum() / 2, rel=1e-8)
 
@@ -312,81 +294,122 @@ def test_als_finds_the_best_rank_k_approximation_of_complete_data():
 def test_als_recovers_an_exactly_low_rank_matrix():
     rng = np.random.default_rng(1)
     X = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 30))
-    seen = np.where(rng.random(X.shape) < 0.4, X, np.nan)
-    entries = ObservedEntries.from_dense(seen)
-    start = initial_factors(entries, 2, random_state=0)
-    near = last(als_steps(entries, start, regularization=0.01), 30)
-    near = Factors(near.U, near.V)
-    step = last(als_steps(entries, near, regularization=1e-12), 100)
+    entries = ObservedEntries.from_dense(np.where(rng.random(X.shape) < 0.4, X, np.nan))
+    problem, start = begin(entries, 2, regularization=0.01)
+    near = nth(als_steps(problem, start), 30)
+    step = nth(als_steps(CompletionProblem(entries, regularization=1e-12), near), 100)
     assert_allclose(step.U @ step.V.T, X, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"solver": "compiled"}, {"non_negative": True}])
-def test_single_precision_gives_the_same_factors_to_rounding(options):
-    results = []
+@pytest.mark.parametrize("solver", ["numpy", "compiled", "non-negative"])
+def test_single_precision_gives_the_same_factors_to_rounding(solver):
+    results, entries = [], observe(3, (30, 20), 400)
     for dtype in (np.float32, np.float64):
-        entries, start = problem(3, (30, 20), 400, biases=True, dtype=dtype)
-        step = last(als_steps(entries, start, **options), 5)
-        assert {part.dtype for part in step.parts} == {np.dtype(dtype)}
-        results.append(step.scores(entries.rows, entries.columns))
+        problem, start = begin(
+            entries, biases=True, dtype=dtype, non_negative=solver == "non-negative"
+        )
+        step = nth(als_steps(problem, start, solver=solver.replace("non-negative", "numpy")), 5)
+        assert {factor.dtype for factor in step.factors} == {np.dtype(dtype)}
+        results.append(problem.scores(step.factors, entries.rows, entries.columns))
     assert_allclose(results[0], results[1], rtol=5e-3)
 
 
-# The objective, its gradient, and stochastic gradient descent
+@given(seeds, st.sampled_from([np.float32, np.float64]), st.floats(-18, -4), st.integers(1, 15))
+def test_als_descends_however_small_the_regularization(seed, dtype, exponent, k):
+    options = {"regularization": 10**exponent, "weighting": "constant"}
+    problem, start = begin(
+        observe(seed, n_entries=40), k, dtype=dtype, random_state=seed % 2**31, **options
+    )
+    objectives = [step.objective for step in take(als_steps(problem, start), 8)]
+    assert (np.diff(objectives) <= 1e-5 * objectives[0]).all()
+
+
+# The objective and its gradient
 
 
 def flat(factors):
-    return np.concatenate([part.ravel() for part in factors.parts])
+    return np.concatenate([factor.ravel() for factor in factors])
 
 
 def unflat(numbers, like):
-    cuts = np.cumsum([part.size for part in like.parts])[:-1]
-    parts = zip(np.split(numbers, cuts), like.parts, strict=True)
-    U, V, *biases = (piece.reshape(part.shape) for piece, part in parts)
-    return Factors(U, V, like.mean, *biases)
+    cuts = np.cumsum([factor.size for factor in like])[:-1]
+    pieces = zip(np.split(numbers, cuts), like, strict=True)
+    return like._make(piece.reshape(factor.shape) for piece, factor in pieces)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", CANONICAL)
 @pytest.mark.parametrize("weighting", ["constant", "count"])
 @pytest.mark.parametrize("biases", [False, True])
 def test_the_gradient_agrees_with_finite_differences(loss, weighting, biases):
-    entries, start = problem(1, loss=loss, biases=biases)
-    objective = Objective(entries, 0.7, weighting, loss)
+    options = {"regularization": 0.7, "weighting": weighting, "biases": biases}
+    problem, start = begin(observe(1, loss=loss), loss=loss, **options)
     numbers = flat(start) + 0.1
-    found = flat(objective_gradient(objective, unflat(numbers, start)))
-    expected = approx_fprime(numbers, lambda z: objective.value(unflat(z, start)), 1e-7)
-    assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    value, gradient = problem.loss_and_gradient(unflat(numbers, start))
+    expected = approx_fprime(numbers, lambda z: problem.objective(unflat(z, start)), 1e-7)
+    assert_allclose(flat(gradient), expected, rtol=1e-4, atol=1e-4)
+    assert value == pytest.approx(problem.loss(unflat(numbers, start)))
+    assert type(gradient) is type(start)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_the_losses_are_those_of_lesson_3(loss):
-    entries, start = problem(2, loss=loss, biases=True)
-    scores = start.scores(entries.rows, entries.columns)
-    room = find_loss({"poisson": "kullback-leibler"}.get(loss, loss))
-    reconstruction = np.exp(scores) if loss == "poisson" else scores
-    expected = room.value(entries.values, reconstruction)
-    assert Objective(entries, 0.0, loss=loss).value(start) == pytest.approx(expected)
-    assert_allclose(expectation(scores, loss), room.mean(reconstruction))
+def test_with_a_constant_penalty_and_no_duplicates_it_is_the_problem_of_lesson_4():
+    X = np.where(np.random.default_rng(0).random((6, 5)) < 0.7, np.arange(30).reshape(6, 5), np.nan)
+    options = {"weighting": "constant", "regularization": 0.3}
+    problem, start = begin(ObservedEntries.from_dense(X), 2, **options)
+    dense = FactorizationProblem(X, mask=~np.isnan(X), regularization=0.3)
+    assert problem.loss(start) == pytest.approx(dense.loss(start))
+    assert problem.objective(start) == pytest.approx(dense.objective(start))
+    assert_allclose(flat(problem.gradient(start)), flat(dense.gradient(start)))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", CANONICAL)
+def test_the_model_is_the_formula(loss):
+    problem, start = begin(observe(2, loss=loss), loss=loss, biases=True)
+    U, V, b, c = factors = BiasedFactors(*(factor + 0.1 for factor in start))
+    entries = problem.entries
+    scores = problem.mean + b[:, None] + c + U @ V.T
+    observed = scores[entries.rows, entries.columns]
+    assert_allclose(problem.scores(factors, entries.rows, entries.columns), observed)
+    assert problem.loss(factors) == pytest.approx(find_loss(loss).value(entries.values, observed))
+    at_mean = find_loss(loss).mean(problem.mean)
+    assert at_mean == pytest.approx(entries.values.mean())
+    given = CompletionProblem(entries, loss=loss, biases=True, mean=0.5)
+    assert_allclose(
+        given.scores(factors, entries.rows, entries.columns), observed + 0.5 - problem.mean
+    )
+
+
+@pytest.mark.parametrize(("weighting", "share"), [("count", 1), ("constant", 0)])
+def test_the_penalty_is_weighted_by_counts_if_asked_for(weighting, share):
+    problem, (U, V, b, c) = begin(ENTRIES, biases=True, regularization=0.3, weighting=weighting)
+    b, c = b + 0.2, c - 0.3
+    rows, columns = (
+        np.maximum(counts, 0) ** share for counts in (ENTRIES.row_counts, ENTRIES.column_counts)
+    )
+    expected = rows @ ((U**2).sum(axis=1) + b**2) + columns @ ((V**2).sum(axis=1) + c**2)
+    assert problem.penalty(BiasedFactors(U, V, b, c)) == pytest.approx(0.15 * expected)
+
+
+# Stochastic gradient descent
+
+
+@pytest.mark.parametrize("loss", CANONICAL)
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("non_negative", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_epoch_is_the_formula_entry_by_entry(loss, biases, non_negative, dtype):
-    entries, start = problem(3, loss=loss, biases=biases, dtype=dtype)
     rate, strength = 0.05, 0.2
-    options = {"loss": loss, "non_negative": non_negative, "regularization": strength}
-    step = last(sgd_steps(entries, start, learning_rate=rate, random_state=5, **options), 1)
+    entries, entry_loss = observe(3, loss=loss), find_loss(loss)
+    options = {"biases": biases, "non_negative": non_negative, "regularization": strength}
+    problem, start = begin(entries, loss=loss, dtype=dtype, **options)
+    step = nth(sgd_steps(problem, start, learning_rate=rate, random_state=5), 1)
     U, V = start.U.astype(float), start.V.astype(float)
     b, c = np.zeros(12), np.zeros(9)
     running_loss = 0
     for n in np.random.RandomState(5).permutation(len(entries)):
         i, j, x = entries.rows[n], entries.columns[n], entries.values[n]
-        score = np.array([start.mean + b[i] + c[j] + U[i] @ V[j]])
-        error = (expectation(score, loss) - x).item()
-        room = find_loss({"poisson": "kullback-leibler"}.get(loss, loss))
-        running_loss += room.value([x], np.exp(score) if loss == "poisson" else score)
+        score = problem.mean + b[i] + c[j] + U[i] @ V[j]
+        error = entry_loss.mean(score) - x
+        running_loss += entry_loss.value(x, score)
         u = U[i] - rate * (error * V[j] + strength * U[i])
         V[j] = V[j] - rate * (error * U[i] + strength * V[j])
         U[i] = u
@@ -396,101 +419,74 @@ def test_an_epoch_is_the_formula_entry_by_entry(loss, biases, non_negative, dtyp
             b[i] -= rate * (error + strength * b[i])
             c[j] -= rate * (error + strength * c[j])
     tolerance = float(1e3 * np.finfo(dtype).eps)
-    expected = (U, V, b, c) if biases else (U, V)
-    for found, part in zip(step.parts, expected, strict=True):
+    for found, factor in zip(step.factors, (U, V, b, c), strict=False):
         assert found.dtype == dtype
-        assert_allclose(found, part, rtol=tolerance, atol=tolerance)
+        assert_allclose(found, factor, rtol=tolerance, atol=tolerance)
     assert step.running_loss == pytest.approx(running_loss, rel=tolerance)
     assert step.learning_rate == rate
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", CANONICAL)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_compiled_loop_and_the_plain_one_agree(monkeypatch, loss, dtype):
-    entries, start = problem(4, loss=loss, biases=True, dtype=dtype)
-    compiled = last(sgd_steps(entries, start, loss=loss, random_state=0), 4)
+    problem, start = begin(observe(4, loss=loss), loss=loss, biases=True, dtype=dtype)
+    compiled = nth(sgd_steps(problem, start, random_state=0), 4)
     for name in ("visit_entries", "error_at", "loss_at"):
-        monkeypatch.setattr(sgd, name, plain(getattr(sgd, name)))
-    slow = last(sgd_steps(entries, start, loss=loss, random_state=0), 4)
-    assert_allclose(flat(compiled), flat(slow), rtol=1e-4, atol=100 * np.finfo(dtype).eps)
+        monkeypatch.setattr(sgd, name, getattr(sgd, name).__wrapped__)
+    slow = nth(sgd_steps(problem, start, random_state=0), 4)
+    found, expected = flat(compiled.factors), flat(slow.factors)
+    assert_allclose(found, expected, rtol=1e-4, atol=100 * np.finfo(dtype).eps)
     assert compiled.running_loss == pytest.approx(slow.running_loss, rel=1e-5)
 
 
 def test_the_learning_rate_follows_its_schedule():
-    steps = islice(sgd_steps(*problem(), learning_rate=0.1, decay=0.5), 4)
+    steps = take(sgd_steps(PROBLEM, START, learning_rate=0.1, decay=0.5), 4)
     assert [step.learning_rate for step in steps][1:] == pytest.approx([0.1, 0.1 / 1.5, 0.05])
 
 
-def test_the_start_is_left_as_it_was():
-    entries, start = problem(biases=True)
-    before = flat(start).copy()
-    for steps in (als_steps, sgd_steps, gradient_steps):
-        iterates = list(islice(steps(entries, start), 3))
-        assert_array_equal(flat(iterates[0]), before)
-        assert not np.array_equal(flat(iterates[1]), flat(iterates[2]))  # each its own arrays
+# All three together
 
 
 @pytest.mark.parametrize("biases", [False, True])
-def test_all_three_reach_the_same_loss_where_their_objectives_match(biases):
+def test_all_three_reach_the_same_objective(biases):
     rng = np.random.default_rng(0)
     X = 1 + 1.5 * rng.standard_normal((30, 2)) @ rng.standard_normal((2, 20))
     X += 0.3 * rng.standard_normal(X.shape)
     entries = ObservedEntries.from_dense(np.where(rng.random(X.shape) < 0.6, X, np.nan))
-    start = initial_factors(entries, 2, biases=biases, scale=0.3, random_state=0)
-    exact = last(als_steps(entries, start), 100)
-    batch = last(gradient_steps(entries, start, learning_rate=0.01), 2000)
-    steps = sgd_steps(entries, start, learning_rate=0.02, decay=0.02, random_state=0)
-    one_by_one = last(steps, 2000)
+    problem, start = begin(entries, 2, biases=biases, scale=0.3)
+    exact = nth(als_steps(problem, start), 100)
+    batch = nth(gradient_steps(problem, start, 0.01), 2000)
+    steps = sgd_steps(problem, start, learning_rate=0.02, decay=0.02, random_state=0)
+    one_by_one = nth(steps, 2000)
     assert batch.objective == pytest.approx(exact.objective, rel=1e-6)
     assert one_by_one.objective == pytest.approx(exact.objective, rel=1e-4)
     assert one_by_one.loss == pytest.approx(exact.loss, rel=2e-3)
 
     # The catch: with λ as it stands, not times the counts, least squares ends elsewhere.
-    unmatched = last(als_steps(entries, start, weighting="constant"), 100)
-    assert unmatched.loss < 0.98 * exact.loss
+    constant = CompletionProblem(entries, biases=biases, weighting="constant")
+    assert nth(als_steps(constant, start), 100).loss < 0.98 * exact.loss
 
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
 def test_gradient_and_stochastic_descent_agree_for_other_losses(loss):
-    entries, start = problem(7, (30, 20), 400, loss=loss, biases=True, k=2)
-    options = {"regularization": 0.1, "loss": loss}
-    batch = last(gradient_steps(entries, start, learning_rate=0.02, **options), 3000)
-    steps = sgd_steps(entries, start, learning_rate=0.05, decay=0.02, random_state=0, **options)
-    assert last(steps, 3000).objective == pytest.approx(batch.objective, rel=1e-2)
+    problem, start = begin(observe(7, (30, 20), 400, loss), 2, loss=loss, biases=True)
+    batch = nth(gradient_steps(problem, start, 0.02), 3000)
+    steps = sgd_steps(problem, start, learning_rate=0.05, decay=0.02, random_state=0)
+    assert nth(steps, 3000).objective == pytest.approx(batch.objective, rel=1e-2)
 
 
-@pytest.mark.parametrize("steps", [als_steps, sgd_steps, gradient_steps])
+@pytest.mark.parametrize("method", METHODS)
+def test_factors_stay_non_negative_if_they_shall(method):
+    problem, start = begin(observe(5), non_negative=True, biases=True)
+    steps = take(method(problem, start), 20)
+    assert min(min(step.U.min(), step.V.min()) for step in steps) >= 0
+    assert steps[-1].objective < steps[0].objective
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("biases", [False, True])
-def test_more_columns_than_the_matrix_has_are_no_trouble(steps, biases):
-    entries, start = problem(8, (3, 2), 5, k=7, biases=biases)
-    step = last(steps(entries, start), 20)
-    assert np.isfinite(step.objective)
-    assert step.objective < next(steps(entries, start)).objective
-
-
-@given(seeds, st.sampled_from([np.float32, np.float64]), st.floats(-18, -4), st.integers(1, 15))
-def test_als_descends_however_small_the_regularization(seed, dtype, exponent, k):
-    entries, start = problem(seed, n_entries=40, k=k, dtype=dtype)
-    steps = als_steps(entries, start, regularization=10**exponent, weighting="constant")
-    objectives = [step.objective for step in islice(steps, 8)]
-    assert (np.diff(objectives) <= 1e-5 * objectives[0]).all()
-
-
-def test_where_gram_matrices_overflow_als_gives_nan():
-    X, mask = masks(problem(n_entries=200)[0])  # no row is empty
-    V = np.full((9, 2), 1e200)
-    with pytest.warns(RuntimeWarning, match="overflow"):
-        assert np.isnan(solve_rows(X, mask, V, 1.0)).all()
-
-
-def test_half_steps_take_whole_numbers():
-    X = sparse.csr_array([[2, 4], [0, 3]])
-    assert_allclose(solve_rows(X, X.astype(bool), np.array([[1], [2]]), 0.0), [[2], [1.5]])
-
-
-def test_a_regularization_lost_in_rounding_counts_as_none():
-    entries, start = problem(9, n_entries=30, k=8, dtype=np.float32)
-    X, mask = masks(entries.astype(np.float32))
-    found, none = (solve_rows(X, mask, start.V, strength) for strength in (1e-12, 0))
-    assert_allclose(found, none, rtol=1e-5)
-    assert np.isfinite(found).all()
+def test_more_columns_than_the_matrix_has_are_no_trouble(method, biases):
+    problem, start = begin(observe(8, (3, 2), 5), 7, biases=biases)
+    steps = take(method(problem, start), 21)
+    assert np.isfinite(steps[-1].objective)
+    assert steps[-1].objective < steps[0].objective

@@ -5,9 +5,9 @@ import io
 import re
 import shutil
 import socket
+import tomllib
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import Thread
 
@@ -17,20 +17,24 @@ from scipy import sparse
 from scipy.io import savemat
 from sklearn.model_selection import PredefinedSplit
 
-from mflib import datasets
-from mflib._download import cache_folder
+import mflib
 from mflib.datasets import (
-    data_path,
+    downloaded,
     fetch_hangzhou_metro,
     fetch_movielens_100k,
     load_documentation_counts,
     load_fertility,
     load_import_graph,
+    load_photograph,
     make_film_club,
     make_metro,
     make_swimmer,
+    make_traffic,
     make_tune,
+    shipped,
 )
+from mflib.datasets._download import cache_folder
+from mflib.datasets.shipped import data_path
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 FILES = sorted(path.name for path in DATA.glob("[!.]*") if path.name != "README.md")
@@ -76,27 +80,27 @@ def test_data_path_refuses_an_unknown_name_in_one_sentence(name):
         data_path(name)
 
 
-def installed(folder):
-    """Return the module `datasets` as it stands in a package without a checkout around it."""
-    folder.mkdir()
-    shutil.copy(datasets.__file__, folder)
-    spec = spec_from_file_location("installed_datasets", folder / "datasets.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """Let `data_path` stand in a package without a checkout around it; return its folder."""
+    path = Path(shipped.__file__).relative_to(Path(mflib.__file__).parents[1])
+    monkeypatch.setattr(shipped, "__file__", str(tmp_path / path))
+    return tmp_path.resolve()
 
 
-def test_data_path_finds_the_data_inside_an_installed_package(tmp_path, graph):
-    module = installed(tmp_path / "mflib")
-    shutil.copytree(DATA, tmp_path / "mflib" / "data")
-    assert module.data_path(FILES[0]) == tmp_path.resolve() / "mflib" / "data" / FILES[0]
-    assert module.load_import_graph().names == graph.names
+def test_data_path_finds_the_data_where_a_wheel_has_them(installed, graph):
+    project = tomllib.loads((DATA.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["only-include"] == ["mflib", "data"]
+    folder = installed / wheel["sources"]["data"]
+    shutil.copytree(DATA, folder)
+    assert [data_path(name) for name in FILES] == [folder / name for name in FILES]
+    assert load_import_graph().names == graph.names
 
 
-def test_data_path_says_that_the_data_are_missing(tmp_path):
-    module = installed(tmp_path / "mflib")
+def test_data_path_says_that_the_data_are_missing(installed):
     with pytest.raises(FileNotFoundError, match=r"^the data of mflib are missing; [^\n]+$"):
-        module.data_path(FILES[0])
+        data_path(FILES[0])
 
 
 def test_the_graph_is_a_float_matrix_of_zeros_and_ones(graph):
@@ -292,6 +296,15 @@ def test_the_tune_of_a_seed_is_always_the_same():
     assert make_tune(random_state=0).score == first.score
 
 
+def test_a_photograph_is_grey_at_half_its_size():
+    temple, flower = load_photograph(), load_photograph("flower")
+    assert temple.shape == flower.shape == (213, 320)
+    assert 0 <= min(temple.min(), flower.min()) <= max(temple.max(), flower.max()) <= 1
+    assert not np.allclose(temple, flower)
+    with pytest.raises(ValueError, match=r"^name is 'cat'; use one of 'temple', 'flower'$"):
+        load_photograph("cat")
+
+
 @pytest.fixture(scope="module")
 def fertility():
     return load_fertility()
@@ -400,6 +413,44 @@ def test_a_few_films_get_most_ratings():
     assert counts[0] > 5 * np.median(counts)
 
 
+def test_the_ratings_of_a_seed_are_the_same_on_every_machine(club):
+    assert club.pairs[:5].tolist() == [[296, 13], [158, 73], [181, 92], [16, 22], [298, 13]]
+    assert club.ratings[:5].tolist() == [5, 5, 4, 4, 3]
+    place = 1 + np.arange(6000)  # so that the sums see the order, too
+    assert place @ club.pairs @ [120, 1] == 318025626306
+    assert place @ club.ratings == 67804392
+
+
+def test_the_order_of_the_pairs_is_none_that_a_partition_leaves(monkeypatch):
+    """How `argpartition` arranges the chosen is free, and differs between processors."""
+    first = make_film_club(random_state=0)
+    partition = np.argpartition
+
+    def otherwise(keys, kth, axis=-1):
+        found = partition(keys, kth, axis)
+        found[kth:] = found[kth:][::-1]
+        return found
+
+    monkeypatch.setattr(np, "argpartition", otherwise)
+    again = make_film_club(random_state=0)
+    np.testing.assert_array_equal(again.pairs, first.pairs)
+    np.testing.assert_array_equal(again.ratings, first.ratings)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "expected"),
+    [
+        (make_metro, "counts", [106.67684, 105.3011851, -1.601330427, 35259.86754]),
+        (make_traffic, "speeds", [51.49441318, 60.50099908, 45.782675, 132942.3095]),
+        (make_tune, "sound", [0.002015693586, -0.0007440154434, 0.0009255111689, 26.45098959]),
+    ],
+)
+def test_the_numbers_of_a_seed_are_the_same_on_every_machine(make, name, expected):
+    values = make(random_state=0)[name].ravel()
+    found = [*values[[0, values.size // 2, -1]], np.linalg.norm(values)]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
 @pytest.mark.parametrize("make", [make_film_club, make_metro])
 def test_what_is_made_depends_on_the_seed_alone(make):
     first, again, other = (make(random_state=seed) for seed in (0, 0, 1))
@@ -412,7 +463,7 @@ def test_what_is_made_depends_on_the_seed_alone(make):
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ((3, 4, 13), "^n_ratings is 13; a whole number from 1 to 12 is needed$"),
+        ((3, 4, 13), "^n_ratings is 13; at most 12 is needed$"),
         ((0, 4, 1), "^n_people is 0; "),
         ((3, 2.5, 1), "^n_films is 2.5; "),
     ],
@@ -492,9 +543,9 @@ def test_the_weekdays_differ_and_begin_on_monday():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"n_stations": 2}, "^n_stations is 2; a whole number from 3 to "),
-        ({"noise": -1}, "^noise is -1; a number that is not negative is needed$"),
-        ({"innovation": np.nan}, "^innovation has 1 entry that is NaN or infinite$"),
+        ({"n_stations": 2}, "^n_stations is 2; at least 3 is needed$"),
+        ({"noise": -1}, "^noise is -1; at least 0 is needed$"),
+        ({"innovation": np.nan}, "^innovation is nan; a finite real number is needed$"),
     ],
 )
 def test_the_metro_refuses_what_it_cannot_make_in_one_sentence(wrong, message):
@@ -504,10 +555,8 @@ def test_the_metro_refuses_what_it_cannot_make_in_one_sentence(wrong, message):
 
 FILMS = ["Zweite Ernte (1901)|01-Jan-1901||", "Élan|||http://localhost/", "Null Set (1902)|||"]
 MEMBERS = {
-    "ml-100k/README": "The terms of a tiny archive.\n",
     "ml-100k/u.data": "2\t3\t4\t9\n1\t1\t5\t9\n1\t2\t1\t9\n2\t1\t3\t9\n1\t3\t2\t9\n",
     "ml-100k/u.item": "".join(f"{i}|{film}|0|1|{i % 2}\n" for i, film in enumerate(FILMS, start=1)),
-    "ml-100k/u.genre": "unknown|0\nFarce|1\nOpera|2\n\n",
 }
 for fold, line in enumerate(sorted(MEMBERS["ml-100k/u.data"].splitlines(keepends=True)), start=1):
     MEMBERS[f"ml-100k/u{fold}.test"] = line
@@ -554,7 +603,8 @@ def server(monkeypatch, tmp_path):
         thread.start()
         for name in ("MOVIELENS", "HANGZHOU"):
             url = f"http://127.0.0.1:{server.server_port}/{name}"
-            monkeypatch.setattr(datasets, name, getattr(datasets, name)._replace(url=url))
+            monkeypatch.setattr(downloaded, name, getattr(downloaded, name)._replace(url=url))
+        monkeypatch.setattr(downloaded, "MOVIELENS_GENRES", ("unknown", "Farce", "Opera"))
         yield server
         server.shutdown()
         thread.join()
@@ -567,7 +617,7 @@ def offer(server, monkeypatch):
     def put(name, content):
         server.content = content
         sha256 = hashlib.sha256(content).hexdigest()
-        monkeypatch.setattr(datasets, name, getattr(datasets, name)._replace(sha256=sha256))
+        monkeypatch.setattr(downloaded, name, getattr(downloaded, name)._replace(sha256=sha256))
 
     return put
 
@@ -586,7 +636,7 @@ def test_movielens_is_read_from_its_archive(offer):
     assert movielens.titles == ["Zweite Ernte (1901)", "Élan", "Null Set (1902)"]
     assert movielens.genre_names == ["unknown", "Farce", "Opera"]
     np.testing.assert_array_equal(movielens.genres, np.array([[0, 1, 1], [0, 1, 0], [0, 1, 1]]) > 0)
-    assert movielens.DESCR == MEMBERS["ml-100k/README"]
+    assert "may not be passed on" in " ".join(movielens.DESCR.split())
 
 
 def test_the_folds_of_movielens_are_positions_in_its_ratings(offer):
@@ -644,8 +694,8 @@ def test_a_missing_file_is_told_in_one_sentence(server, fetch):
 def test_a_missing_network_is_told_in_one_sentence(monkeypatch, tmp_path, name, fetch):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    file = getattr(datasets, name)._replace(url=f"http://127.0.0.1:{port}/{name}")
-    monkeypatch.setattr(datasets, name, file)
+    file = getattr(downloaded, name)._replace(url=f"http://127.0.0.1:{port}/{name}")
+    monkeypatch.setattr(downloaded, name, file)
     monkeypatch.setenv("MFLIB_DATA", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     message = rf"^{file.title} could not be downloaded from 127[^\n]*: there is no connection$"
@@ -674,6 +724,52 @@ def test_a_member_that_is_missing_or_elsewhere_is_told_in_one_sentence(offer, tm
 def test_what_is_no_archive_is_told_in_one_sentence(offer):
     offer("MOVIELENS", b"no archive")
     with pytest.raises(OSError, match=r"^ml-100k\.zip is not the expected archive: [^\n]+$"):
+        fetch_movielens_100k()
+
+
+@pytest.fixture
+def unpack(server, monkeypatch, tmp_path):
+    """Return a function that writes members to the cache, unpacked, and pins those ratings."""
+
+    def write(members):
+        folder = tmp_path / "cache" / "ml-100k"
+        folder.mkdir(parents=True)
+        for name, text in members.items():
+            (folder / name.removeprefix("ml-100k/")).write_bytes(text.encode("latin-1"))
+        checksum = hashlib.sha256(MEMBERS["ml-100k/u.data"].encode("latin-1")).hexdigest()
+        monkeypatch.setattr(downloaded, "MOVIELENS_RATINGS_SHA256", checksum)
+
+    return write
+
+
+def test_an_unpacked_folder_is_as_good_as_the_archive(offer, unpack, server):
+    offer("MOVIELENS", zipped(MEMBERS))
+    from_archive = fetch_movielens_100k()
+    unpack(MEMBERS)
+    server.content = None
+    assert str(fetch_movielens_100k()) == str(from_archive)
+    assert server.n_requests == 1
+
+
+def test_an_unpacked_folder_needs_no_folds(unpack):
+    unpack({name: MEMBERS[name] for name in ("ml-100k/u.data", "ml-100k/u.item")})
+    movielens = fetch_movielens_100k()
+    assert movielens.folds == []
+    assert movielens.titles[1] == "Élan"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"ml-100k/u.data": "1\t1\t5\t0\n"}, "u.data in the folder ml-100k is not the published"),
+        ({"ml-100k/u.item": "1|One|0\n"}, "u.item in the folder ml-100k is not the published"),
+        ({"ml-100k/u.item": None}, "u.item is missing in the folder ml-100k"),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_refused(unpack, changed, message):
+    members = MEMBERS | changed
+    unpack({name: text for name, text in members.items() if text is not None})
+    with pytest.raises(OSError, match=message):
         fetch_movielens_100k()
 
 
@@ -708,7 +804,7 @@ def test_the_days_of_hangzhou_are_those_of_its_calendar(offer):
 
 
 def test_the_real_hangzhou_travels_least_on_holiday_mornings():
-    file = cache_folder() / datasets.HANGZHOU.name
+    file = cache_folder() / downloaded.HANGZHOU.name
     if not file.is_file():
         pytest.skip("the Hangzhou metro data are not in the cache")
     metro = fetch_hangzhou_metro()

@@ -1,6 +1,7 @@
 """Lesson 1: power iteration, deflation and orthogonal iteration do what the theorems say."""
 
-from itertools import islice, pairwise
+import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from mflib.eigen import (
     rayleigh_quotient,
     top_eigenpairs,
 )
+from mflib.iteration import nth, take
 
 A = np.array([[3.0, 2.0], [2.0, 3.0]])  # eigenvalues 5 and 1
 SWAP = np.array([[0.0, 1.0], [1.0, 0.0]])  # eigenvalues 1 and -1
@@ -83,22 +85,23 @@ def test_power_iteration_finds_the_dominant_eigenpair(S, seed):
 @given(symmetric_matrices(), SEEDS, st.data())
 def test_both_methods_for_k_pairs_agree_with_eigh(S, seed, data):
     k = data.draw(st.integers(1, len(S)))
-    assert_eigenpairs(S, *top_eigenpairs(S, k, random_state=seed))
-    block = orthogonal_iteration(S, k, random_state=seed)
-    assert block.converged
-    assert_eigenpairs(S, block.eigenvalues, block.eigenvectors)
-    actual = np.linalg.norm(S @ block.eigenvectors - block.eigenvectors * block.eigenvalues, axis=0)
-    assert_allclose(block.residuals, actual, atol=1e-14 * np.abs(S).max())
+    for method in (top_eigenpairs, orthogonal_iteration):
+        block = method(S, k, random_state=seed)
+        assert block.converged
+        assert_eigenpairs(S, block.eigenvalues, block.eigenvectors)
+        errors = S @ block.eigenvectors - block.eigenvectors * block.eigenvalues
+        actual = np.linalg.norm(errors, axis=0)
+        assert_allclose(block.residuals, actual, atol=1e-14 * np.abs(S).max())
 
 
 @given(symmetric_matrices(), SEEDS)
 def test_an_eigenvalue_lies_within_the_residual_of_every_iterate(S, seed):
     eigenvalues = np.linalg.eigvalsh(S)
     rounding = 1e-13 * np.abs(S).max()
-    for step in islice(power_steps(S, random_state=seed), 12):
-        assert np.linalg.norm(step.vector) == pytest.approx(1)
+    for step in take(power_steps(S, random_state=seed), 12):
+        assert np.linalg.norm(step.eigenvector) == pytest.approx(1)
         assert np.abs(eigenvalues - step.eigenvalue).min() <= step.residual + rounding
-    for block in islice(orthogonal_steps(S, 1, random_state=seed), 12):
+    for block in take(orthogonal_steps(S, 1, random_state=seed), 12):
         assert np.abs(eigenvalues - block.eigenvalues[0]).min() <= block.residuals[0] + rounding
 
 
@@ -113,12 +116,13 @@ def test_the_rayleigh_quotient_fits_best(seed, change):
     assert rayleigh_quotient(M, -7 * v) == pytest.approx(quotient)
 
 
-def error_ratios(M, v0, eigenvector, eigenvalue, rate):
+def error_ratios(M, start, eigenvector, eigenvalue, rate):
     """Return by how much one step shrinks the angle and the error of ρ, once the angle is 1e-3."""
     n_iter = int(np.ceil(np.log(1e-3) / np.log(rate)))
-    before, after = islice(power_steps(M, v0), n_iter, n_iter + 2)
+    steps = power_steps(M, start)
+    before, after = nth(steps, n_iter), next(steps)
     return (
-        line_angle(after.vector, eigenvector) / line_angle(before.vector, eigenvector),
+        line_angle(after.eigenvector, eigenvector) / line_angle(before.eigenvector, eigenvector),
         (after.eigenvalue - eigenvalue) / (before.eigenvalue - eigenvalue),
     )
 
@@ -142,7 +146,7 @@ def test_without_symmetry_the_rayleigh_quotient_is_no_faster_than_the_vector():
 
 def test_the_block_converges_at_the_rate_of_the_first_eigenvalue_outside():
     S, _ = symmetric([4, 3.9, 2, 1])  # the pair 4, 3.9 alone would need a rate of 0.975
-    steps = list(islice(orthogonal_steps(S, 2, random_state=0), 14))[8:]
+    steps = take(orthogonal_steps(S, 2, random_state=0), 14)[8:]
     for before, after in pairwise(steps):
         assert_allclose(after.residuals / before.residuals, [2 / 4, 2 / 3.9], rtol=0.05)
 
@@ -153,12 +157,20 @@ def test_convergence_rate_counts_multiplicity_and_complex_pairs():
     assert convergence_rate([[7]]) == 0
 
 
+def test_convergence_rate_is_the_same_if_numpy_returns_complex_eigenvalues(monkeypatch):
+    rate = convergence_rate(A)
+    found = np.linalg.eigvals(A).astype(complex)
+    monkeypatch.setattr(np.linalg, "eigvals", lambda M: found)
+    assert convergence_rate(A) == rate
+    assert isinstance(rate, float)
+
+
 @pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-10])
 def test_it_stops_at_the_first_residual_within_the_tolerance(tol):
     result = power_iteration(A, [1, 0], tol=tol)
-    steps = list(islice(power_steps(A, [1, 0]), result.n_iter + 1))
+    steps = take(power_steps(A, [1, 0]), result.n_iter + 1)
     assert [step.n_iter for step in steps] == list(range(result.n_iter + 1))
-    within = [step.residual <= tol * np.linalg.norm(A @ step.vector) for step in steps]
+    within = [step.residual <= tol * np.linalg.norm(A @ step.eigenvector) for step in steps]
     assert within == [False] * result.n_iter + [True]
     assert result.message == f"converged after {result.n_iter} steps"
 
@@ -168,11 +180,12 @@ def test_it_gives_up_after_max_iter(max_iter):
     slow = np.diag([1, 0.99, 0.5])
     for result in (
         power_iteration(slow, [1, 1, 1], max_iter=max_iter),
-        orthogonal_iteration(slow, 1, Q0=np.ones((3, 1)), max_iter=max_iter),
+        orthogonal_iteration(slow, np.ones((3, 1)), max_iter=max_iter),
     ):
         assert not result.converged
         assert result.n_iter == max_iter
-        assert f"not converged after {max_iter} steps" in result.message
+        steps = "1 step" if max_iter == 1 else f"{max_iter} steps"
+        assert result.message.startswith(f"not converged after {steps}")
 
 
 def test_the_message_tells_when_rounding_stands_in_the_way():
@@ -193,16 +206,16 @@ def test_every_kind_of_matrix_gives_the_same_iterates(kind):
     M = np.random.default_rng(3).standard_normal((6, 6))
     S = M + M.T
     for dense, other in zip(
-        *(islice(power_steps(X, np.ones(6)), 9) for X in (M, kind(M))), strict=True
+        *(take(power_steps(X, np.ones(6)), 9) for X in (M, kind(M))), strict=True
     ):
-        assert_allclose(other.vector, dense.vector, atol=1e-12)
+        assert_allclose(other.eigenvector, dense.eigenvector, atol=1e-12)
         assert_allclose([other.eigenvalue, other.residual], [dense.eigenvalue, dense.residual])
     assert rayleigh_quotient(kind(M), np.arange(6)) == pytest.approx(
         rayleigh_quotient(M, np.arange(6))
     )
-    assert_eigenpairs(S, *top_eigenpairs(kind(S), 3, random_state=0))
-    block = orthogonal_iteration(kind(S), 3, random_state=0, max_iter=5000)
-    assert_eigenpairs(S, block.eigenvalues, block.eigenvectors)
+    for method in (top_eigenpairs, orthogonal_iteration):
+        block = method(kind(S), 3, random_state=0, max_iter=5000)
+        assert_eigenpairs(S, block.eigenvalues, block.eigenvectors)
 
 
 @given(symmetric_matrices(), st.data())
@@ -341,24 +354,25 @@ def test_rounding_rescues_a_start_orthogonal_to_the_dominant_eigenvector():
     S, Q = symmetric([3, 2, 1, 0.5])
     start = Q[:, 1]
     assert abs(Q[:, 0] @ start) < 1e-14
-    first, *_, last = islice(power_steps(S, start), 200)
+    first, *_, last = take(power_steps(S, start), 200)
     assert first.eigenvalue == pytest.approx(2)
     assert last.eigenvalue == pytest.approx(3)
-    assert line_angle(last.vector, Q[:, 0]) < 1e-12
+    assert line_angle(last.eigenvector, Q[:, 0]) < 1e-12
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200, 1e-300])
 def test_the_scale_of_the_matrix_does_not_matter(scale):
     S, Q = symmetric([5, -3, 1])
     one = power_iteration(scale * S, random_state=0)
-    values, vectors = top_eigenpairs(scale * S, 3, random_state=0)
+    pairs = top_eigenpairs(scale * S, 3, random_state=0)
     block = orthogonal_iteration(scale * S, 2, random_state=0)
     assert one.converged
+    assert pairs.converged
     assert block.converged
     assert_allclose(one.eigenvalue / scale, 5)
-    assert_allclose(values / scale, [5, -3, 1])
+    assert_allclose(pairs.eigenvalues / scale, [5, -3, 1])
     assert_allclose(block.eigenvalues / scale, [5, -3])
-    assert_allclose(np.abs(Q.T @ vectors), np.eye(3), atol=1e-8)
+    assert_allclose(np.abs(Q.T @ pairs.eigenvectors), np.eye(3), atol=1e-8)
     assert_allclose(np.abs(Q.T @ block.eigenvectors), np.eye(3, 2), atol=1e-8)
 
 
@@ -367,7 +381,7 @@ def test_the_length_of_a_vector_does_not_matter(scale):
     v = np.array([scale, -scale])
     assert rayleigh_quotient(A, v) == pytest.approx(1)
     assert line_angle(v, [1, 0]) == pytest.approx(np.pi / 4)
-    assert_allclose(next(power_steps(A, v)).vector, [np.sqrt(0.5), -np.sqrt(0.5)])
+    assert_allclose(next(power_steps(A, v)).eigenvector, [np.sqrt(0.5), -np.sqrt(0.5)])
     assert_allclose(deflate(A, 1, v), np.full((2, 2), 2.5))
 
 
@@ -406,10 +420,12 @@ def test_where_every_vector_is_an_eigenvector_the_start_is_the_answer(M):
 )
 def test_top_eigenpairs_of_rank_deficient_and_widely_spread_spectra(spectrum, kind):
     S, _ = symmetric(np.array(spectrum, dtype=float))
-    values, V = top_eigenpairs(kind(S), 4, random_state=0)
-    assert_allclose(values, spectrum, atol=1e-12)
+    pairs = top_eigenpairs(kind(S), 4, random_state=0)
+    V = pairs.eigenvectors
+    assert pairs.converged
+    assert_allclose(pairs.eigenvalues, spectrum, atol=1e-12)
     assert_allclose(V.T @ V, np.eye(4), atol=1e-12)
-    assert_allclose(S @ V, V * values, atol=1e-9)
+    assert_allclose(S @ V, V * pairs.eigenvalues, atol=1e-9)
 
 
 def test_opposite_eigenvalues_inside_the_block_do_no_harm():
@@ -418,8 +434,38 @@ def test_opposite_eigenvalues_inside_the_block_do_no_harm():
     assert block.converged
     assert_allclose(np.sort(block.eigenvalues), [-2, 2, 3])
     assert_allclose(S @ block.eigenvectors, block.eigenvectors * block.eigenvalues, atol=1e-9)
-    with pytest.raises(np.linalg.LinAlgError, match=r"eigenpair 2 of 3: .* -?2 and -?2 have"):
-        top_eigenpairs(S, 3, random_state=0)
+    pairs = top_eigenpairs(S, 3, random_state=0)
+    assert not pairs.converged
+    assert re.match(r"eigenpair 2 of 3: not converging: .* -?2 and -?2 have", pairs.message)
+    assert pairs.residuals[0] < 1e-9 < 0.1 < pairs.residuals[1]  # the first pair is found
+    assert_allclose(pairs.eigenvectors.T @ pairs.eigenvectors, np.eye(3), atol=1e-12)
+
+
+@given(symmetric_matrices(), SEEDS, st.integers(0, 9))
+def test_an_iterate_is_a_start(S, seed, n):
+    """From where a run stands, a new one goes on as the old one would have."""
+    step = nth(power_steps(S, random_state=seed), n)
+    result = power_iteration(S, step, max_iter=3)
+    old, new = take(power_steps(S, step), 4), take(power_steps(S, result), 1)
+    assert_allclose(old[0].eigenvector, step.eigenvector, atol=1e-14)
+    assert_allclose(new[0].eigenvector, old[result.n_iter].eigenvector, atol=1e-14)
+    k = min(2, len(S))
+    blocks = take(orthogonal_steps(S, k, random_state=seed), n + 2)
+    again = take(orthogonal_steps(S, blocks[n]), 2)
+    size = np.abs(S).max()
+    for one, other in zip(blocks[n:], again, strict=True):
+        assert_allclose(one.eigenvalues, other.eigenvalues, atol=1e-10 * size)
+    pairs = top_eigenpairs(S, k, random_state=seed)
+    assert orthogonal_iteration(S, pairs, tol=1e-9).n_iter == 0
+
+
+def test_an_iterate_cannot_be_written_to_and_says_in_one_line_what_it_is():
+    step, block = next(power_steps(A, [1, 0])), orthogonal_iteration(A, 2)
+    for array in (step.eigenvector, block.eigenvectors, block.eigenvalues, block.residuals):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 0
+    assert repr(step) == "<power step 0: eigenvalue 3, residual 2, eigenvector 2>"
+    assert repr(block) == "<block step 0: eigenvectors 2×2, eigenvalues 2, residuals 2>"
 
 
 def test_a_block_that_cuts_through_a_pair_does_not_converge():
@@ -432,7 +478,7 @@ def test_a_block_that_cuts_through_a_pair_does_not_converge():
 @given(symmetric_matrices(), SEEDS)
 def test_a_full_block_is_solved_at_once(S, seed):
     block = next(orthogonal_steps(S, len(S), random_state=seed))
-    assert_eigenpairs(S, block.eigenvalues, block.vectors)
+    assert_eigenpairs(S, block.eigenvalues, block.eigenvectors)
 
 
 @given(st.integers(1, 6), SEEDS)
@@ -523,13 +569,13 @@ def test_a_bad_matrix_is_refused(taker, M, sentence):
 
 
 VECTORS = [
-    ([1, 2, 3], r"v0? has shape \(3,\); a vector of shape \(2,\) is needed"),
-    ([[1, 2]], r"v0? has shape \(1, 2\); a vector"),
-    ([0, 0], "v0? is the zero vector, which has no direction"),
-    ([1, np.inf], "v0? has 1 entry that is NaN or infinite"),
-    ([1, 1j], "v0? is complex"),
-    (["a", "b"], "v0? holds entries of type <U1"),
-    ([1, [2]], "v0? is not a vector: its entries differ in length"),
+    ([1, 2, 3], r"(v|start) has shape \(3,\); a vector of shape \(2,\) is needed"),
+    ([[1, 2]], r"(v|start) has shape \(1, 2\); a vector"),
+    ([0, 0], "(v|start) is the zero vector, which has no direction"),
+    ([1, np.inf], "(v|start) has 1 entry that is NaN or infinite"),
+    ([1, 1j], "(v|start) is complex"),
+    (["a", "b"], "(v|start) holds entries of type <U1"),
+    ([1, [2]], "(v|start) is not a vector: its entries differ in length"),
 ]
 
 
@@ -554,27 +600,34 @@ def test_a_bad_vector_is_refused(taker, v, sentence):
         (lambda: line_angle(3, [1]), r"u has shape \(\); a vector of shape \(n,\) is needed"),
         (lambda: line_angle([], []), "u is the zero vector"),
         (lambda: deflate(A, 5, [0, 0]), "eigenvector is the zero vector"),
-        (lambda: deflate(A, 1j, [1, 1]), "eigenvalue is complex"),
-        (lambda: deflate(A, np.nan, [1, 1]), "eigenvalue has 1 entry that is NaN"),
+        (lambda: deflate(A, 1j, [1, 1]), "eigenvalue is 1j; a finite real number is needed"),
+        (lambda: deflate(A, np.nan, [1, 1]), "eigenvalue is nan; a finite real number is needed"),
         (lambda: deflate(A, [5, 1], [1, 1]), r"eigenvalue has shape \(2,\); a single number"),
-        (lambda: top_eigenpairs(A, 0), "k is 0; a whole number from 1 to 2 is needed"),
-        (lambda: top_eigenpairs(A, 3), "k is 3; a whole number from 1 to 2 is needed"),
-        (lambda: orthogonal_iteration(A, 1.0), "k is 1.0; a whole number from 1 to 2"),
+        (lambda: top_eigenpairs(A, 0), "k is 0; at least 1 is needed"),
+        (lambda: top_eigenpairs(A, 3), "k is 3; at most 2 is needed"),
+        (lambda: orthogonal_iteration(A, 1.0), "k is 1.0; a whole number is needed"),
         (lambda: top_eigenpairs([[1, 2], [3, 4]], 1), "A is not symmetric"),
         (lambda: orthogonal_steps([[1, 2], [3, 4]], 1), "A is not symmetric"),
-        (lambda: orthogonal_steps(A, 1, Q0=[[1, 0]]), r"Q0 has shape \(1, 2\); \(2, 1\) is needed"),
-        (lambda: orthogonal_steps(A, 2, Q0=np.ones((2, 2))), "columns of Q0 are linearly depend"),
-        (lambda: orthogonal_steps(A, 2, Q0=sparse.eye_array(2)), "Q0 is sparse or an operator"),
+        (lambda: orthogonal_steps(A, 3), "k is 3; at most 2 is needed"),
+        (lambda: orthogonal_steps(A, True), "k is True; a whole number is needed"),
+        (lambda: orthogonal_steps(A, [1, 0]), r"start has shape \(2,\); a matrix with two"),
+        (lambda: orthogonal_steps(A, [[1, 0]]), r"start has shape \(1, 2\); 2 rows are"),
+        (lambda: orthogonal_steps(A, np.ones((2, 2))), "columns of start are linearly dependent"),
+        (lambda: orthogonal_steps(A, np.eye(2, 3)), "columns of start are linearly dependent"),
+        (lambda: orthogonal_steps(A, sparse.eye_array(2)), "start is sparse or an operator"),
         (lambda: convergence_rate(sparse.eye_array(2)), "A is sparse or an operator; an array is"),
         (lambda: convergence_rate([[0, 1], [0, 0]]), "all eigenvalues of A are zero"),
         (lambda: characteristic_polynomial(np.eye(11)), "A is 11×11; .* beyond 10×10"),
-        (lambda: power_iteration(A, max_iter=-1), "max_iter is -1; a whole number of at least 0"),
+        (lambda: power_iteration(A, max_iter=-1), "max_iter is -1; at least 0 is needed"),
         (lambda: power_iteration(A, max_iter=2.5), "max_iter is 2.5; a whole number"),
-        (lambda: orthogonal_iteration(A, 1, max_iter=-1), "max_iter is -1; a whole number"),
-        (lambda: power_iteration(A, tol=np.nan), "tol is nan; a number of at least 0 is needed"),
+        (lambda: orthogonal_iteration(A, 1, max_iter=-1), "max_iter is -1; at least 0"),
+        (lambda: power_iteration(A, tol=np.nan), "tol is nan; a finite real number is needed"),
         (lambda: google_matrix(aslinearoperator(A)), "links is an operator; an array or a sparse"),
-        (lambda: google_matrix([[0, -1], [1, 0]]), "links has negative entries"),
-        (lambda: google_matrix(A, 1.5), "damping is 1.5; it must lie between 0 and 1"),
+        (
+            lambda: google_matrix([[0, -1], [1, 0]]),
+            "links has 1 negative entry; google_mat",
+        ),
+        (lambda: google_matrix(A, 1.5), "damping is 1.5; a number from 0 to 1 is needed"),
         (lambda: google_matrix([[1, 2]]), r"links has shape \(1, 2\); a square matrix"),
     ],
 )

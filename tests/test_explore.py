@@ -4,6 +4,7 @@ import importlib
 import io
 import itertools
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from PIL import Image
 
 import mflib.explore
 from mflib.explore.base import Choice, Explorer, LogSlider, Slider
-from mflib.explore.completion_rank import _fits, fit_ranks
+from mflib.explore.completion_rank import fit_ranks, fits_of_all_ranks
 from mflib.explore.eigenvalue import ANGLES, BY_SLIDER, FLIPPING, STEADY, WEEKLY, state_path
 from mflib.explore.embedding import (
     MOST_NEIGHBOURS,
     PLANES,
     EmbeddingExplorer,
-    _fitted,
+    fitted_club,
     map_films,
     plane_axes,
 )
@@ -35,19 +36,19 @@ from mflib.explore.horizon import (
     REMOVED,
     WEEKDAY_MEAN,
     HorizonExplorer,
-    _tables,
     forecast_errors,
+    metro_tables,
 )
-from mflib.explore.loss import EDGES, LOSSES, NOISES, _truth, compare, draw
-from mflib.explore.noise import KNOWN, UNKNOWN, _directions, add_noise
+from mflib.explore.loss import EDGES, LOSSES, NOISES, compare, draw, truth
+from mflib.explore.noise import KNOWN, UNKNOWN, add_noise, signal_and_noise
 from mflib.explore.power_iteration import STEPS, PowerIterationExplorer, power_path
-from mflib.explore.product import _bifurcation, product_path
+from mflib.explore.product import bifurcation, product_path
 from mflib.explore.quadratic import quadratic_path
 from mflib.explore.race import ALS, EPOCHS, GRADIENT, SGD, race, work_per_epoch
 from mflib.explore.rank import RankExplorer, approximate
 from mflib.explore.traffic import ALTERNATING, SIMULTANEOUS, traffic_run
 from mflib.losses import find_loss
-from mflib.sequential import SequentialMF, rolling_forecast
+from mflib.sequential import TwoStageMF, rolling_forecast
 
 for module in pkgutil.iter_modules(mflib.explore.__path__):
     importlib.import_module(f"mflib.explore.{module.name}")
@@ -74,7 +75,7 @@ def test_every_corner_of_the_settings_has_a_state_in_words(explorer_type):
         assert explorer.settings == dict(zip(names, corner, strict=True))
         assert explorer.state
         assert explorer.message
-        assert "nan" not in explorer.message
+        assert not re.search(r"\bnan\b", explorer.message)  # a Determinant may be in it
         assert "\n" not in explorer.message
 
 
@@ -199,7 +200,7 @@ def test_the_error_of_a_picture_is_that_of_eckart_and_young(k, name):
 @given(rank=st.integers(0, 20), noise=st.floats(0.01, 5), k=st.integers(0, 80))
 def test_the_distance_from_the_signal_is_computed_without_forming_it(rank, noise, k):
     result = add_noise(rank, noise, 0)
-    U, V, unit_noise = _directions()
+    U, V, unit_noise = signal_and_noise()
     signal = (U[:, :rank] * result.true_values) @ V[:, :rank].T
     left, values, right = np.linalg.svd(signal + noise * unit_noise, full_matrices=False)
     distance = np.linalg.norm((left[:, :k] * values[:k]) @ right[:k] - signal)
@@ -241,7 +242,7 @@ def test_the_matching_loss_comes_closest_to_the_truth(noise):
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_the_data_of_the_loss_explorer_spread_as_its_slider_says(noise):
-    W, H = _truth()
+    W, H = truth()
     Y = W @ H
     residuals = (draw(noise, 0.2) - Y) / np.sqrt(find_loss(NOISES[noise]).variance(Y))
     scale = 2 if noise == "Laplace" else 1  # the variance of Laplace noise is 2s²
@@ -336,7 +337,7 @@ def test_the_product_explorer_names_each_state(eta, u, v, state, words):
 
 
 def test_the_bifurcation_diagram_splits_at_one_over_sigma_and_ends_at_two():
-    rates, products = _bifurcation(1.0, 0.5)
+    rates, products = bifurcation(1.0, 0.5)
     np.testing.assert_allclose(products[rates < 0.19], 5, atol=1e-6)
     assert np.ptp(products[(rates > 0.21) & (rates < 0.22)]) > 0.5
     assert 0.39 < rates.max() < 0.4
@@ -388,7 +389,7 @@ def test_the_predicted_explosion_is_close(updates):
         (10.0, 0.1, 4, "SGD and gradient descent diverged"),
         (0.063, 0.1, 1, "Gradient descent above its start"),
         (0.065, 0.001, 7, "Gradient descent above its start"),
-        (0.398, 0.1, 1, "Gradient descent diverged, SGD above its start"),
+        (0.51, 0.3, 2, "Gradient descent diverged, SGD above its start"),
     ],
 )
 def test_the_race_explorer_names_each_state(eta, regularization, k, state):
@@ -461,14 +462,14 @@ def test_the_reconstruction_has_the_chosen_rank_beside_its_biases(rank, exponent
 
 
 def test_without_factors_only_biases_are_left():
-    fits, *_ = _fits(0.1)
+    fits, *_ = fits_of_all_ranks(0.1)
     assert not fits[0].U.any()
     assert not fits[0].V.any()
 
 
 @pytest.mark.parametrize("film", [1, 60, 98, 120])
 def test_a_map_keeps_the_variance_of_its_plane_and_the_neighbours_of_all_dimensions(film):
-    V = _fitted()[1].V_
+    V = fitted_club()[1].V_
     maps = {plane: map_films(plane, film, 4) for plane in PLANES}
     for plane, result in maps.items():
         directions, _ = plane_axes(plane)
@@ -576,8 +577,8 @@ def test_no_error_of_a_forecast_is_outside_the_picture(lags, weekday_mean, days)
 def test_the_errors_of_the_horizon_explorer_are_those_of_rolling_forecasts():
     days, rank, errors = 28, 3, []
     for origin in ORIGINS:
-        known = _tables()[origin - days : origin + HORIZON]
-        model = SequentialMF(rank, lags=(1, 7, 8))
+        known = metro_tables()[origin - days : origin + HORIZON]
+        model = TwoStageMF(rank, lags=(1, 7, 8))
         errors.append(rolling_forecast(model, known, days, HORIZON).rmse_by_horizon)
     result = forecast_errors(rank, 1, "1, 7, 8", KEPT, str(days))
     np.testing.assert_allclose(result.model[rank - 1], np.sqrt(np.mean(np.square(errors), axis=0)))

@@ -1,5 +1,9 @@
 """Lesson 3: each loss is the negative log-likelihood of its noise model, and behaves as it says."""
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,9 +14,11 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from mflib.losses import LOSSES, beta_divergence, find_loss
+from mflib._compiled import compiled
+from mflib.losses import CANONICAL, LOSSES, beta_divergence, error_at, find_loss, loss_at
 
 NAMES = list(LOSSES)
+KL, IS, LOGISTIC, POISSON = (find_loss(name) for name in NAMES[2:])
 DIVERGENCES = ["squared", "kullback-leibler", "itakura-saito"]
 POSITIVE = st.floats(0.01, 100)
 REAL = st.floats(-100, 100)
@@ -23,6 +29,7 @@ REFERENCE = {  # SciPy's densities
     "kullback-leibler": lambda X, Y, s: stats.poisson.logpmf(X, Y),
     "itakura-saito": lambda X, Y, s: stats.gamma.logpdf(X, 1 / s**2, scale=Y * s**2),
     "logistic": lambda X, Y, s: stats.bernoulli.logpmf(X, 1 / (1 + np.exp(-Y))),
+    "poisson": lambda X, Y, s: stats.poisson.logpmf(X, np.exp(Y)),
 }
 
 
@@ -33,7 +40,7 @@ def noise_of(loss, s):
 def data_for(name):
     if name == "logistic":
         return st.sampled_from([0.0, 1.0])
-    if name == "kullback-leibler":
+    if name in ("kullback-leibler", "poisson"):
         return st.integers(0, 100).map(float)
     return POSITIVE if name == "itakura-saito" else REAL
 
@@ -82,7 +89,7 @@ def test_the_gradient_agrees_with_finite_differences(name, data):
 def test_samples_have_the_mean_and_the_variance_of_the_model(name, s):
     loss = find_loss(name)
     s, n = noise_of(loss, s), 200_000
-    Y = np.array([0.5, 2, 20]) if name != "logistic" else np.array([-2, 0, 1.0])
+    Y = np.array([-2, 0, 1.0]) if loss.takes_scores else np.array([0.5, 2, 20])
     sample = loss.sample(np.tile(Y, (n, 1)), s, random_state=0)
     variance = loss.variance(Y, s)
     assert_allclose(sample.mean(axis=0), loss.mean(Y), atol=5 * np.sqrt(variance.max() / n))
@@ -106,11 +113,11 @@ def test_the_loss_scales_by_its_degree_and_is_smallest_at_the_data(name, x, y, g
 
 
 def test_degrees_and_variances_are_those_of_the_table():
-    assert [loss.degree for loss in LOSSES.values()] == [2, 1, 1, 0, None]
+    assert [loss.degree for loss in LOSSES.values()] == [2, 1, 1, 0, None, None]
     Y = np.array([0.5, 3])
     tables = [loss.variance(Y) for loss in LOSSES.values()]
     odds = np.exp(Y)
-    assert_allclose(tables, [[1, 1], [2, 2], Y, Y**2, odds / (1 + odds) ** 2])
+    assert_allclose(tables, [[1, 1], [2, 2], Y, Y**2, odds / (1 + odds) ** 2, odds])
     assert find_loss("itakura-saito").variance(4, noise=0.5) == pytest.approx(4)
     assert find_loss("absolute").variance(4, noise=3) == pytest.approx(18)
 
@@ -120,6 +127,7 @@ def test_degrees_and_variances_are_those_of_the_table():
 def test_for_a_constant_model_the_mean_is_best_and_for_the_absolute_loss_the_median(name, data):
     loss = find_loss(name)
     best = np.median(data) if name == "absolute" else np.mean(data)
+    assert loss.best_constant(np.array(data)) == pytest.approx(best, rel=1e-14)
     found = minimize_scalar(lambda y: loss.value(data, y), bounds=(0.005, 200), method="bounded")
     assert loss.value(data, best) <= found.fun + 1e-12 * (1 + abs(found.fun))
     if name != "absolute":
@@ -130,11 +138,95 @@ def test_for_a_constant_model_the_mean_is_best_and_for_the_absolute_loss_the_med
 def test_the_constant_model_of_binary_data_has_the_log_odds_of_their_mean():
     loss = find_loss("logistic")
     X = np.array([1, 1, 0, 1])
+    assert loss.best_constant(X) == pytest.approx(np.log(3))
     assert loss.gradient(X, np.log(3)).sum() == pytest.approx(0)
     Y = np.array([-2, 0.5, 0, 3])
     assert loss.value(X, Y) == pytest.approx(log_loss(X, loss.mean(Y), normalize=False))
     assert loss.value([0, 1], [-800, 800]) == 0  # no overflow
     assert loss.value([0, 1], [800, -800]) == 1600
+
+
+@given(arrays(float, 5, elements=st.integers(0, 100).map(float)), st.floats(-10, 10))
+def test_the_poisson_loss_is_the_kullback_leibler_loss_of_the_exponential(X, y):
+    loss, mean = find_loss("poisson"), np.exp(y)
+    assert_allclose(loss.entries(X, y), KL.entries(X, mean), rtol=1e-9, atol=1e-9)
+    if X.any():
+        assert np.exp(loss.best_constant(X)) == pytest.approx(KL.best_constant(X))
+
+
+def test_data_without_a_finite_best_constant_count_as_one_more_entry_of_the_other_kind():
+    zeros, ones = np.zeros(3), np.ones(3)
+    log_odds = [find_loss("logistic").best_constant(X) for X in (zeros, ones)]
+    assert_allclose(log_odds, [-np.log(3), np.log(3)])
+    assert find_loss("poisson").best_constant(zeros) == pytest.approx(-np.log(4))
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_scores_that_overflow_have_a_mean_and_a_loss_in_either_precision(name):
+    loss = find_loss(name)
+    for dtype in (np.float32, np.float64):
+        X, Y = np.ones(3, dtype), np.array([0, 1e30, np.inf], dtype)
+        means = loss.mean(Y)
+        assert means.dtype == dtype
+        assert_array_equal(
+            means[1:] == (1 if name == "logistic" else np.inf), [name != "squared", 1]
+        )
+        assert not np.isfinite(loss.total(X, Y))
+        assert loss.total(X, Y[:1]) == pytest.approx(loss.value(X, Y[:1]))
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+@given(st.data(), st.floats(-700, 700))
+def test_in_a_loop_over_entries_a_loss_is_what_it_is_of_arrays(name, data, y):
+    x, number = data.draw(data_for(name)), CANONICAL.index(name)
+    X, Y = np.array([x]), np.array([y])
+    loss = find_loss(name)
+    size = 1e-14 * (1 + abs(x * y))
+    for value_at, slope_at in ((loss_at, error_at), (loss_at.__wrapped__, error_at.__wrapped__)):
+        assert_allclose(value_at(y, x, number), loss.entries(X, Y)[0], rtol=1e-12, atol=size)
+        assert_allclose(slope_at(y, x, number), loss.gradient(X, Y)[0], rtol=1e-12, atol=1e-14)
+        assert_allclose(slope_at(y, x, number), (loss.mean(Y) - X)[0], rtol=1e-12, atol=1e-14)
+
+
+def test_numba_is_imported_at_the_first_compiled_call_and_not_before():
+    code = """
+import sys, mflib.losses, mflib.completion, mflib.nmf, mflib.sequential
+assert "numba" not in sys.modules
+mflib.losses.loss_at(0.5, 1.0, 0)
+assert "numba" in sys.modules
+"""
+    pytest.importorskip("numba")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@compiled
+def twice(x):
+    return 2 * x
+
+
+@compiled
+def four_times(x):
+    return twice(twice(x))
+
+
+def test_a_compiled_function_may_call_others_and_runs_as_it_stands_without_numba(monkeypatch):
+    assert four_times(3.0) == four_times.__wrapped__(3.0) == 12
+    monkeypatch.setitem(sys.modules, "numba", None)  # importing it fails
+    plain = compiled(four_times.__wrapped__)
+    assert plain(3.0) == 12
+    assert plain.ready().__code__ is four_times.__wrapped__.__code__
+
+
+def test_without_a_folder_for_machine_code_it_is_not_kept(monkeypatch):
+    def njit(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: lambda *arguments: (function(*arguments), options)
+
+    monkeypatch.setitem(sys.modules, "numba", SimpleNamespace(njit=njit))
+    result, options = compiled(twice.__wrapped__)(3)
+    assert result == 6
+    assert "nnan" not in options["fastmath"]  # NaN keeps its meaning
 
 
 def test_zeros_in_the_kullback_leibler_loss():
@@ -168,13 +260,10 @@ def test_the_beta_divergence_is_homogeneous_positive_and_joins_three_losses(x, y
         assert_allclose(slope, (y - x) * y ** (beta - 2), rtol=1e-5, atol=1e-6 * terms / y)
 
 
-KL, IS, LOGISTIC = (find_loss(name) for name in NAMES[2:])
-
-
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: find_loss("hinge"), "loss is 'hinge'; use one of squared, absolute, kullback-le"),
+        (lambda: find_loss("hinge"), "loss is 'hinge'; use one of 'squared', 'absolute', 'kull"),
         (lambda: KL.value([-1, -2], 1), "X has 2 entries outside the domain: the Kullback–Leibler"),
         (lambda: KL.gradient(1, [[-1]]), "Y has 1 entry outside the domain: the Kullback–Leibler"),
         (
@@ -184,7 +273,8 @@ KL, IS, LOGISTIC = (find_loss(name) for name in NAMES[2:])
         (lambda: IS.variance(0), "Y has 1 entry outside the domain: the Itakura–Saito loss needs"),
         (lambda: LOGISTIC.value([0.5, 1], -1), "X has 1 entry outside the domain: the logistic"),
         (lambda: KL.sample(1, noise=2), "noise is 2.0; Poisson noise has no parameter"),
-        (lambda: IS.sample(1, noise=0), "noise is 0.0; the relative standard deviation must be ab"),
+        (lambda: IS.sample(1, noise=0), "noise is 0; a number above 0 is needed"),
+        (lambda: POISSON.value(-1, 0), "X has 1 entry outside the domain: the Poisson loss needs"),
         (lambda: KL.value([[1, 2]], [1, 2, 3]), r"X has shape \(1, 2\) and Y has shape \(3,\)"),
         (lambda: KL.value(np.nan, 1), "X has 1 entry that is NaN or infinite"),
         (lambda: beta_divergence(-1, 1, 1.5), "X or Y is outside the domain for beta = 1.5"),

@@ -1,6 +1,6 @@
 """Lesson 3: NMF descends at every step, agrees with scikit-learn, and keeps its contract."""
 
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,8 +13,18 @@ from sklearn.decomposition import NMF as SklearnNMF
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimator
 
+from mflib.iteration import nth, take
 from mflib.losses import find_loss
-from mflib.nmf import NMF, Penalty, initial_factors, nmf_steps
+from mflib.nmf import (
+    NMF,
+    Factors,
+    NMFProblem,
+    Penalty,
+    coordinate_sweep,
+    entries_of_product,
+    initial_factors,
+    nmf_steps,
+)
 
 KL, IS = "kullback-leibler", "itakura-saito"
 SOLVERS = [("squared", "cd"), ("squared", "mu"), ("absolute", "mu"), (KL, "mu"), (IS, "mu")]
@@ -29,13 +39,12 @@ def problem(seed=0, shape=(12, 9), k=3, noise=0.3):
     return X + 1e-6, 0.1 + rng.random((shape[0], k)), 0.1 + rng.random((k, shape[1]))
 
 
-def last(steps, n_iter):
-    *_, step = islice(steps, n_iter + 1)
-    return step
+def run(X, W0, H0, solver="auto", *, update_H=True, **options):
+    return nmf_steps(NMFProblem(X, **options), (W0, H0), solver=solver, update_H=update_H)
 
 
 def assert_descent(steps, n_iter):
-    for before, after in pairwise(islice(steps, n_iter + 1)):
+    for before, after in pairwise(take(steps, n_iter + 1)):
         assert after.objective <= before.objective * (1 + 1e-12) + 1e-12  # false for NaN
         assert min(after.W.min(), after.H.min()) >= 0
 
@@ -54,8 +63,8 @@ def test_no_step_increases_the_objective(loss, solver, seed, shape, k, noise, st
     if loss != "itakura-saito":
         X[np.random.default_rng(seed).random(X.shape) < 0.3] = 0
     penalties = {"penalty_W": Penalty(*strengths[:2]), "penalty_H": Penalty(*strengths[2:])}
-    assert_descent(nmf_steps(X, W0, H0, loss=loss, solver=solver, **penalties), 15)
-    one_sided = nmf_steps(X, W0, H0, loss=loss, solver=solver, update_H=False, **penalties)
+    assert_descent(run(X, W0, H0, loss=loss, solver=solver, **penalties), 15)
+    one_sided = run(X, W0, H0, loss=loss, solver=solver, update_H=False, **penalties)
     assert_descent(one_sided, 5)
     assert_array_equal(next(one_sided).H, H0)
 
@@ -63,16 +72,39 @@ def test_no_step_increases_the_objective(loss, solver, seed, shape, k, noise, st
 @pytest.mark.parametrize(("loss", "solver"), SOLVERS)
 def test_it_descends_for_long_and_through_several_blocks_of_rows(loss, solver):
     X, W0, H0 = problem(1, (700, 100), 3)
-    assert_descent(nmf_steps(X, W0, H0, loss=loss, solver=solver), 60)
+    assert_descent(run(X, W0, H0, loss=loss, solver=solver), 60)
     X, W0, H0 = problem(1)
-    assert_descent(nmf_steps(X, W0, H0, loss=loss, solver=solver), 2000)
+    assert_descent(run(X, W0, H0, loss=loss, solver=solver), 2000)
+
+
+@pytest.mark.parametrize(("loss", "solver"), SOLVERS)
+def test_an_iterate_is_a_start_for_its_own_and_for_other_losses(loss, solver):
+    X, W0, H0 = problem()
+    step = nth(run(X, W0, H0, solver, loss=loss), 5)
+    again = next(nmf_steps(NMFProblem(X, loss=loss), step, solver=solver))
+    assert (again.n_iter, again.loss) == (0, step.loss)
+    assert isinstance(again.factors, Factors)
+    for other, its_solver in SOLVERS:
+        assert_descent(nmf_steps(NMFProblem(X, loss=other), step, solver=its_solver), 2)
+    numbers = f"loss {step.loss:.4g}, objective {step.objective:.4g}"
+    assert repr(step) == f"<NMF step 5: {numbers}, W 12×3, H 3×9>"
+    with pytest.raises(ValueError, match="read-only"):
+        step.H[0] = 0
+
+
+def test_a_component_that_a_penalty_switched_off_in_one_factor_may_come_back():
+    X, W0, H0 = problem()
+    H0[1] = 0
+    first = nth(run(X, W0, H0, penalty_W=(0.1, 0)), 1)
+    assert_allclose(first.W[:, 1], W0[:, 1])  # though W would cost less without it
+    assert first.H[1].max() > 0
 
 
 @pytest.mark.parametrize(("loss", "solver"), SOLVERS)
 def test_loss_and_objective_are_those_of_the_factors(loss, solver):
     X, W0, H0 = problem()
     penalties = {"penalty_W": (0.1, 0.2), "penalty_H": (0.3, 0.4)}
-    step = last(nmf_steps(X, W0, H0, loss=loss, solver=solver, **penalties), 3)
+    step = nth(run(X, W0, H0, loss=loss, solver=solver, **penalties), 3)
     assert step.n_iter == 3
     assert step.loss == pytest.approx(find_loss(loss).value(X, step.W @ step.H))
     extra = 0.1 * step.W.sum() + 0.1 * (step.W**2).sum() + 0.3 * step.H.sum()
@@ -82,11 +114,11 @@ def test_loss_and_objective_are_those_of_the_factors(loss, solver):
 @pytest.mark.parametrize(("loss", "solver"), SOLVERS)
 def test_an_exact_factorization_stays_and_is_found(loss, solver):
     _, W, H = problem(4)
-    step = last(nmf_steps(W @ H, W, H, loss=loss, solver=solver), 5)
+    step = nth(run(W @ H, W, H, loss=loss, solver=solver), 5)
     assert_allclose(step.W, W, rtol=1e-8)
     assert_allclose(step.H, H, rtol=1e-8)
     rank_one = np.outer(W[:, 0], H[0])
-    found = last(nmf_steps(rank_one, W[:, 1:2], H[1:2], loss=loss, solver=solver), 1500)
+    found = nth(run(rank_one, W[:, 1:2], H[1:2], loss=loss, solver=solver), 1500)
     assert_allclose(found.W @ found.H, rank_one, rtol=1e-3)
 
 
@@ -104,7 +136,7 @@ def test_iterates_are_those_of_scikit_learn(loss, solver, kind):
     X, W0, H0 = problem(2, (40, 30))
     X[X < 1] = 0
     W, H = sklearn_factors(X, W0, H0, loss, solver, 30)
-    step = last(nmf_steps(kind(X), W0, H0, loss=loss, solver=solver), 30)
+    step = nth(run(kind(X), W0, H0, loss=loss, solver=solver), 30)
     assert_allclose(step.W, W, rtol=1e-7, atol=1e-9)
     assert_allclose(step.H, H, rtol=1e-7, atol=1e-9)
     assert step.loss == pytest.approx(find_loss(loss).value(X, step.W @ step.H))
@@ -121,7 +153,7 @@ def test_penalties_mean_what_they_mean_in_scikit_learn(loss, solver, l1_ratio):
     factors = model.fit_transform(X, W=W0, H=H0), model.components_
     penalties = [Penalty(a * l1_ratio, a * (1 - l1_ratio)) for a in (9 * 0.02, 12 * 0.01)]
     theirs, ours = (
-        next(nmf_steps(X, *pair, loss=loss, penalty_W=penalties[0], penalty_H=penalties[1]))
+        next(run(X, *pair, loss=loss, penalty_W=penalties[0], penalty_H=penalties[1]))
         for pair in ((W, H), factors)
     )
     assert model.reconstruction_err_ == pytest.approx(np.sqrt(2 * ours.loss))
@@ -154,10 +186,10 @@ def test_multiplicative_updates_keep_zeros(loss, solver):
     X, W0, H0 = problem(7)
     W0[2:5, 1] = 0
     H0[0, 3:6] = 0
-    step = last(nmf_steps(X, W0, H0, loss=loss, solver=solver), 20)
+    step = nth(run(X, W0, H0, loss=loss, solver=solver), 20)
     assert_array_equal(step.W == 0, W0 == 0)
     assert_array_equal(step.H == 0, H0 == 0)
-    assert last(nmf_steps(X, 0 * W0, H0), 1).W.max() > 0  # coordinate descent leaves them
+    assert nth(run(X, 0 * W0, H0), 1).W.max() > 0  # coordinate descent leaves them
 
 
 @pytest.mark.parametrize(("loss", "solver"), SOLVERS[:4])
@@ -169,8 +201,8 @@ def test_rows_columns_and_components_of_zeros_give_no_nan(loss, solver, kind):
     X[3], X[:, 2] = 0, 0
     W0[5], H0[1] = 0, 0
     for data in (X, np.zeros_like(X)):
-        assert_descent(nmf_steps(kind(data), W0, H0, loss=loss, solver=solver), 100)
-    nothing = last(nmf_steps(kind(X), 0 * W0, 0 * H0, loss=loss, solver="mu"), 3)
+        assert_descent(run(kind(data), W0, H0, loss=loss, solver=solver), 100)
+    nothing = nth(run(kind(X), 0 * W0, 0 * H0, loss=loss, solver="mu"), 3)
     assert np.isfinite(nothing.loss)
     model = NMF(2, loss=loss, solver=solver).fit(kind(np.zeros((4, 3))))
     assert model.reconstruction_err_ < 1e-45
@@ -224,14 +256,18 @@ def test_it_keeps_the_contract_of_scikit_learn(model):
 def test_it_stops_by_its_rule_or_says_that_it_did_not(loss, solver):
     X, W0, H0 = problem(12)
     model = NMF(3, loss=loss, solver=solver, init="custom", tol=1e-3).fit(X, W=W0, H=H0)
-    steps = nmf_steps(X, W0, H0, loss=loss, solver=solver)
-    errors = [np.sqrt(2 * step.objective) for step in islice(steps, model.n_iter_ + 1)][::10]
+    steps = run(X, W0, H0, loss=loss, solver=solver)
+    errors = [np.sqrt(2 * step.objective) for step in take(steps, model.n_iter_ + 1)][::10]
     stops = [before - after <= 1e-3 * errors[0] for before, after in pairwise(errors)]
     assert stops == [False] * (len(stops) - 1) + [True]
     assert model.reconstruction_err_ == pytest.approx(errors[-1])
     assert model.n_components_ == 3
-    with pytest.warns(ConvergenceWarning, match="not converged after 5 iterations"):
-        NMF(3, loss=loss, solver=solver, max_iter=5).fit(X)
+    assert model.converged_
+    assert model.message_.startswith("converged after")
+    with pytest.warns(ConvergenceWarning, match="^not converged after 5 steps"):
+        model = NMF(3, loss=loss, solver=solver, max_iter=5).fit(X)
+    assert not model.converged_
+    assert model.n_iter_ == 5
 
 
 X, W0, H0 = problem()
@@ -240,19 +276,32 @@ X, W0, H0 = problem()
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: nmf_steps(-X, W0, H0), "X has 108 negative entries; NMF needs X >= 0"),
-        (lambda: nmf_steps(X, W0.T, H0), r"W0 has shape \(3, 12\); \(12, k\) is needed"),
-        (lambda: nmf_steps(X, W0, sparse.csr_array(H0)), "H0 is sparse; an array is needed"),
-        (lambda: nmf_steps(X, W0, H0, loss="logistic"), "loss is 'logistic'; NMF takes squared"),
-        (lambda: nmf_steps(X, W0, H0, solver="als"), "solver is 'als'; use 'auto', 'cd' or 'mu'"),
-        (lambda: nmf_steps(X, W0, H0, loss=KL, solver="cd"), "coordinate descent needs the squa"),
-        (lambda: nmf_steps(0 * X, W0, H0, loss=IS), "X has 108 entries outside the domain: the"),
-        (lambda: nmf_steps(sparse.csr_array(X), W0, H0, loss=IS), "X is sparse; the itakura-saito"),
-        (lambda: nmf_steps(X, W0, H0, penalty_W=(-1, 0)), "l1 of penalty_W is -1; a number of at"),
-        (lambda: initial_factors(X, 2, init="svd"), "init is 'svd'; use 'nndsvd', 'nndsvda' or"),
+        (lambda: run(-X, W0, H0), "X has 108 negative entries; NMF needs X >= 0"),
+        (
+            lambda: run(X, W0.T, H0),
+            r"the start has factors of shapes \(3, 12\) and \(3, 9\); \(12, k\) and \(k, 9\)",
+        ),
+        (lambda: run(X, W0, sparse.csr_array(H0)), "the start has factors of shapes"),
+        (lambda: run(X, -W0, H0), "W has 36 negative entries; NMF needs W >= 0"),
+        (lambda: run(X, W0, H0, loss="logistic"), "loss is 'logistic'; use one of 'squared', 'abs"),
+        (
+            lambda: run(X, W0, H0, solver="als"),
+            "solver for the squared loss is 'als'; use one of 'auto', ",
+        ),
+        (
+            lambda: run(X, W0, H0, loss=KL, solver="cd"),
+            "solver for the kullback-leibler loss is 'cd'; use one of",
+        ),
+        (lambda: run(0 * X, W0, H0, loss=IS), "X has 108 entries outside the domain: the"),
+        (lambda: run(sparse.csr_array(X), W0, H0, loss=IS), "X is sparse; the itakura-saito"),
+        (lambda: run(X, W0, H0, penalty_W=(-1, 0)), "l1 of penalty_W is -1; at least 0 is"),
+        (lambda: initial_factors(X, 2, init="svd"), "init is 'svd'; use one of 'nndsvd', 'nnd"),
         (lambda: NMF(2).fit(-X), "Negative values in data"),
-        (lambda: NMF(0).fit(X), "n_components is 0; a whole number from 1"),
+        (lambda: NMF(0).fit(X), "n_components is 0; at least 1 is needed"),
         (lambda: NMF(2, init="custom").fit(X), "init is 'custom', so W and H must be passed"),
+        (lambda: NMF(2, init="custom").fit(X, W=W0, H=H0), "H has 3 rows; n_components is 2"),
+        (lambda: NMF(2, loss=IS).fit(sparse.csr_array(X)), "X is sparse; the itakura-saito loss"),
+        (lambda: initial_factors(X, 10), "k is 10; at most 9 is needed"),
         (lambda: NMF(2).fit(X, W=W0, H=H0), "W and H are passed, but init is None"),
         (lambda: NMF(2, l1_ratio=2).fit(X), "l1_ratio is 2; a number from 0 to 1 is needed"),
         (lambda: NMF(2).fit(X).inverse_transform(W0), "W has 3 columns; 2 are needed"),
@@ -273,3 +322,48 @@ def test_a_start_with_zeros_for_multiplicative_updates_is_warned_of():
     NMF(2, init="custom", tol=0).fit(
         X, W=np.eye(len(X), 2), H=np.ones((2, X.shape[1]))
     )  # no warning
+
+
+def sweep_one_by_one(G, t, w, l1, lower):
+    """Do as `coordinate_sweep` says, entry by entry of one row."""
+    w = w.copy()
+    for j in range(len(w)):
+        slope = G[j] @ w - t[j]
+        if G[j, j] == 0:
+            w[j] = np.clip(0, lower[j], None) if l1 > 0 else w[j]
+            continue
+        free = w[j] - slope / G[j, j]
+        w[j] = max(lower[j], np.sign(free) * max(abs(free) - l1 / G[j, j], 0))
+    return w
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.3]), st.booleans(), st.booleans())
+def test_a_sweep_sets_every_entry_to_its_best(seed, l1, shared, bounded):
+    rng = np.random.default_rng(seed)
+    m, k = 4, 3
+    A = rng.standard_normal((1 if shared else m, 5, k))
+    A[:, :, 1] *= rng.random() < 0.7  # sometimes nothing depends on an entry
+    grams, W = A.transpose(0, 2, 1) @ A, np.abs(rng.standard_normal((m, k)))
+    targets = np.einsum("mni,mn->mi", np.broadcast_to(A, (m, 5, k)), rng.standard_normal((m, 5)))
+    lower = np.array([0.0, 0.0, 0.0 if bounded else -np.inf])
+    expected = [
+        sweep_one_by_one(G, t, w, l1, lower)
+        for G, t, w in zip(np.broadcast_to(grams, (m, k, k)), targets, W, strict=True)
+    ]
+    for dtype, layout in ((np.float64, "F"), (np.float64, "C"), (np.float32, "C")):
+        swept = np.array(W, dtype, order=layout)
+        G = (grams[0] if shared else grams).astype(dtype)
+        coordinate_sweep(G, targets.astype(dtype), swept, l1=l1, lower=lower)
+        accuracy = 1e-12 if dtype == np.float64 else 1e-3 * (1 + np.abs(expected).max())
+        assert_allclose(swept, expected, atol=accuracy)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]))
+def test_entries_of_a_product_are_those_of_the_product(seed, dtype):
+    rng = np.random.default_rng(seed)
+    U, V = rng.normal(size=(7, 3)).astype(dtype), rng.normal(size=(3, 5)).astype(dtype).T
+    rows, columns = rng.integers(0, (7, 5), (30_000, 2)).T  # more than one block
+    entries = entries_of_product(U, V, rows, columns)
+    assert entries.dtype == dtype
+    assert_allclose(entries, (U @ V.T)[rows, columns], rtol=1e-4, atol=1e-5)
+    assert entries_of_product(np.full((1, 2), 1e300), np.full((1, 2), 1e300), [0], [0]) == np.inf

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from run_notebooks import normalise
+from run_notebooks import keep_what_is_stored, normalise
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -31,6 +31,27 @@ def test_executed_from_top_to_bottom_without_errors_or_warnings(path):
             assert output.output_type != "error"
             assert output.get("name") != "stderr"
         assert sum(output.output_type == "stream" for output in cell.outputs) <= 1
+
+
+def test_cells_without_their_real_data_keep_what_is_stored():
+    def notebook(*texts):
+        new_cell, new_output = nbformat.v4.new_code_cell, nbformat.v4.new_output
+        outputs = [
+            [new_output("stream", name="stdout", text=text)] if text else [] for text in texts
+        ]
+        tags = ({"tags": ["real-data"]},) * (len(texts) - 1)
+        cells = [
+            new_cell("fit()", id=f"cell-{i}", metadata=metadata, outputs=output)
+            for i, (metadata, output) in enumerate(zip((*tags, {}), outputs, strict=True))
+        ]
+        return nbformat.v4.new_notebook(cells=cells)
+
+    run = notebook("0.91\n", "Skipped: no network.\n", "Skipped: no network.\n", "Skipped\n")
+    lacking = keep_what_is_stored(run, notebook("0.90\n", "0.92\n", "", "0.93\n"))
+    assert lacking == ["cell-1", "cell-2"]
+    assert [cell.outputs[0].text for cell in run.cells] == [
+        *("0.91\n", "0.92\n", "Skipped: no network.\n", "Skipped\n"),
+    ]
 
 
 @every

@@ -1,6 +1,6 @@
 """Lesson 6: transitions are recovered, losses descend, gradients are right, forecasts honest."""
 
-from itertools import islice, pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -13,19 +13,24 @@ from scipy.sparse import csr_array
 from scipy.stats import ortho_group
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import ParameterGrid, train_test_split
+from sklearn.model_selection import train_test_split
 
-from mflib._download import cache_folder
-from mflib.completion import solve_rows
-from mflib.datasets import HANGZHOU, fetch_hangzhou_metro
+from mflib.datasets import fetch_hangzhou_metro
+from mflib.datasets._download import cache_folder
+from mflib.datasets.downloaded import HANGZHOU
+from mflib.descent import descent_steps
+from mflib.iteration import nth, take
+from mflib.least_squares import ridge_rows
 from mflib.sequential import (
+    JointMF,
     JointProblem,
     LastValue,
     MeanValue,
-    RolloutBlocks,
-    RolloutLoss,
+    RolloutFactors,
+    RolloutMF,
+    RolloutProblem,
     ScalarAutoregression,
-    SequentialMF,
+    TwoStageMF,
     block_missing,
     describe_eigenvalues,
     fit_transitions,
@@ -35,7 +40,7 @@ from mflib.sequential import (
     rolling_forecast,
     rollout_steps,
 )
-from mflib.sequential.transitions import companion_eigenvalues, roll_forward
+from mflib.sequential.transitions import bridge_gaps, companion_eigenvalues, roll_forward
 
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
@@ -46,9 +51,9 @@ FORECASTERS = [
     MeanValue(),
     MeanValue(3),
     ScalarAutoregression((1, 3)),
-    SequentialMF(2, lags=(1, 3)),
-    SequentialMF(2, lags=(1, 3), season=3, scale="rows", method="joint"),
-    SequentialMF(2, season=1, scale="columns", method="rollout", tol=1e-2),
+    TwoStageMF(2, lags=(1, 3)),
+    JointMF(2, lags=(1, 3), season=3, scale="rows"),
+    RolloutMF(2, season=1, scale="columns", tol=1e-2),
 ]
 
 
@@ -74,7 +79,11 @@ def noisy_sequence(seed=0, shape=(12, 4, 6), missing=0.0, k=2):
     rng = np.random.default_rng(seed)
     W = np.cumsum(rng.standard_normal((*shape[:2], k)), axis=0)
     X = W @ rng.standard_normal((k, shape[2])) + 0.3 * rng.standard_normal(shape)
-    X[rng.random(shape) < missing] = np.nan
+    if missing == "blocks":
+        X[rng.random(shape[:2]) < 0.4] = np.nan
+        X[0, 0], X[1, 1] = np.nan, 1.0
+    else:
+        X[rng.random(shape) < missing] = np.nan
     return X
 
 
@@ -88,23 +97,18 @@ def sorted_eigenvalues(T):
 
 def test_two_stage_recovers_the_transition_up_to_a_change_of_basis():
     X, T = exact_sequence()
-    model = SequentialMF(3, transition_regularization=0).fit(X[:25])
+    model = TwoStageMF(3, transition_regularization=0).fit(X[:25])
     assert_allclose(sorted_eigenvalues(model.transitions_[0]), sorted_eigenvalues(T), atol=1e-9)
     assert_allclose(model.forecast(5), X[25:], atol=1e-8)
     assert_allclose(model.basis_ @ model.basis_.T, np.eye(3), atol=1e-12)
 
 
-@pytest.mark.parametrize("method", ["two_stage", "joint"])
-def test_it_recovers_the_transition_where_entries_are_missing(method):
+@pytest.mark.parametrize("estimator", [TwoStageMF, JointMF])
+def test_it_recovers_the_transition_where_entries_are_missing(estimator):
     X, T = exact_sequence(1, n_steps=40, m=8, n=15)
     incomplete = np.where(random_missing(X.shape, 0.3, random_state=0), np.nan, X)
-    model = SequentialMF(
-        3,
-        method=method,
-        regularization=0,
-        transition_regularization=0,
-        tol=1e-9,
-        max_iter=2000,
+    model = estimator(
+        3, regularization=0, transition_regularization=0, tol=1e-9, max_iter=2000
     ).fit(incomplete)
     assert_allclose(sorted_eigenvalues(model.transitions_[0]), sorted_eigenvalues(T), atol=1e-4)
     assert rmse(X, model.impute()) < 1e-3 * X.std()
@@ -113,16 +117,16 @@ def test_it_recovers_the_transition_where_entries_are_missing(method):
 def test_rollout_recovers_the_transition():
     X, T = exact_sequence(2, n_steps=10)
     rng = np.random.default_rng(0)
-    two_stage = SequentialMF(3, transition_regularization=0).fit(X)
-    start = RolloutBlocks(
+    two_stage = TwoStageMF(3, transition_regularization=0).fit(X)
+    start = RolloutFactors(
         two_stage.states_[0],
-        two_stage.transitions_[0] + 0.02 * rng.standard_normal((3, 3)),
         two_stage.basis_,
+        two_stage.transitions_[0] + 0.02 * rng.standard_normal((3, 3)),
     )
-    loss = RolloutLoss(two_stage.preparation_.apply(X))
-    *_, last = islice(rollout_steps(loss, start), 500)
-    assert last.loss < 1e-3 * loss(*start)
-    assert_allclose(sorted_eigenvalues(last.blocks.transition), sorted_eigenvalues(T), atol=0.02)
+    problem = RolloutProblem(two_stage.preparation_.apply(X))
+    last = nth(rollout_steps(problem, start), 499)
+    assert last.loss < 1e-3 * problem.loss(start)
+    assert_allclose(sorted_eigenvalues(last.T), sorted_eigenvalues(T), atol=0.02)
 
 
 def test_transitions_with_several_lags_solve_their_ridge_regression():
@@ -133,8 +137,8 @@ def test_transitions_with_several_lags_solve_their_ridge_regression():
     assert_allclose(T.reshape(6, 3), np.linalg.solve(P.T @ P + 0.5 * np.eye(6), P.T @ Q))
     assert_allclose(fit_transitions(W, lags).reshape(6, 3), np.linalg.lstsq(P, Q, rcond=None)[0])
     columns = [nnls(P, q)[0] for q in Q.T]
-    nonnegative = fit_transitions(W, lags, nonnegative=True).reshape(6, 3)
-    assert_allclose(nonnegative, np.column_stack(columns), atol=1e-6)
+    non_negative = fit_transitions(W, lags, non_negative=True).reshape(6, 3)
+    assert_allclose(non_negative, np.column_stack(columns), atol=1e-6)
 
 
 def test_rows_that_are_not_known_take_no_part():
@@ -178,62 +182,79 @@ def test_eigenvalues_in_words():
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([(1,), (1, 2), (2, 5)]),
-    st.sampled_from([0.0, 0.4]),
+    st.sampled_from([0.0, 0.4, "blocks"]),
     st.sampled_from([0.0, 0.1, 10.0]),
     st.sampled_from([(0.0, False), (0.1, False), (0.0, True), (0.1, True)]),
 )
 @settings(max_examples=40)
 def test_no_sweep_increases_the_joint_objective(seed, lags, missing, weight, constraint):
-    l1, nonnegative = constraint
+    l1, non_negative = constraint
     X = noisy_sequence(seed, missing=missing)
-    X = np.abs(X) if nonnegative else X
+    X = np.abs(X) if non_negative else X
     rng = np.random.default_rng(seed)
-    problem = JointProblem(X, 2, lags, 0.01, weight, 0.01, l1=l1, nonnegative=nonnegative)
-    start = (rng.random(s) for s in ((12, 4, 2), (2, 6), (len(lags), 2, 2)))
-    for before, after in pairwise(islice(joint_steps(problem, *start), 12)):
+    problem = JointProblem(X, lags, transition_weight=weight, l1=l1, non_negative=non_negative)
+    start = [rng.random(s) for s in ((12, 4, 2), (2, 6), (len(lags), 2, 2))]
+    for before, after in pairwise(take(joint_steps(problem, start), 12)):
         assert after.objective <= before.objective * (1 + 1e-10)
-        if nonnegative:
-            assert min(a.min() for a in (after.states, after.basis, after.transitions)) >= 0
+        if non_negative:
+            assert min(factor.min() for factor in after.factors) >= 0
 
 
-def test_the_joint_objective_has_no_slope_where_it_settles():
-    problem = JointProblem(noisy_sequence(4, missing=0.3), 2, (1, 3), 0.05, 2.0, 0.05)
+@pytest.mark.parametrize("missing", [0.3, "blocks"])
+def test_the_joint_objective_has_no_slope_where_it_settles(missing):
+    X = noisy_sequence(4, missing=missing)
+    problem = JointProblem(
+        X, (1, 3), regularization=0.05, transition_weight=2.0, transition_regularization=0.05
+    )
     rng = np.random.default_rng(0)
-    shapes = (12, 4, 2), (2, 6), (2, 2, 2)
-    *_, last = islice(joint_steps(problem, *(rng.standard_normal(s) for s in shapes)), 1500)
-    point = [last.states, last.basis, last.transitions]
-    for i, block in enumerate(point):
+    start = [rng.standard_normal(s) for s in ((12, 4, 2), (2, 6), (2, 2, 2))]
+    last = nth(joint_steps(problem, start), 1499)
+    for name, block in last.factors._asdict().items():
 
-        def value(x, i=i, block=block):
-            return problem.objective(*point[:i], x.reshape(block.shape), *point[i + 1 :])
+        def value(x, name=name, block=block):
+            return problem.objective(last.factors._replace(**{name: x.reshape(block.shape)}))
 
-        assert np.abs(approx_fprime(block.ravel(), value, 1e-6)).max() < 1e-3
-    assert last.objective == pytest.approx(value(last.transitions))
+        assert np.abs(approx_fprime(block.ravel(), value, 1e-6)).max() < 2e-3
+    assert last.objective == pytest.approx(value(last.T))
+    assert last.objective == pytest.approx(last.loss + problem.penalty(last.factors))
+
+
+def test_an_iterate_is_a_start_and_cannot_be_written_to():
+    problem = JointProblem(noisy_sequence(5, missing=0.3), (1, 2))
+    rng = np.random.default_rng(0)
+    steps = joint_steps(problem, [rng.random(s) for s in ((12, 4, 2), (2, 6), (2, 2, 2))])
+    second = nth(steps, 2)  # the sweeps run forwards from it, as from a start
+    assert_array_equal(next(steps).H, nth(joint_steps(problem, second), 1).H)
+    with pytest.raises(ValueError, match="read-only"):
+        second.W[0] = 0
+    assert str(second).startswith("<joint step 2: loss ")
+    rollout = RolloutProblem(noisy_sequence(5), 0.01)
+    start = [0.5 * rng.random(s) for s in ((4, 2), (2, 6), (2, 2))]
+    step = nth(rollout_steps(rollout, start), 3)
+    descent = nth(descent_steps(rollout, step, 1e-6, updates="simultaneous"), 2)
+    assert nth(rollout_steps(rollout, descent), 1).objective < descent.objective < step.objective
 
 
 def test_without_transitions_the_sweep_is_alternating_least_squares():
     X = noisy_sequence(5, missing=0.3)
-    problem = JointProblem(X, 2, (1,), 0.1, transition_weight=0.0)
+    problem = JointProblem(X, regularization=0.1, transition_weight=0.0)
     rng = np.random.default_rng(0)
     H = rng.standard_normal((2, 6))
-    steps = joint_steps(problem, rng.standard_normal((12, 4, 2)), H, np.zeros((1, 2, 2)))
-    _, after = islice(steps, 2)
+    start = rng.standard_normal((12, 4, 2)), H, np.zeros((1, 2, 2))
+    after = nth(joint_steps(problem, start), 1)
     stacked = X.reshape(-1, 6)
     mask = csr_array((~np.isnan(stacked)).astype(float))
     values = csr_array(np.nan_to_num(stacked))
-    W = solve_rows(values, mask, H.T, 0.1)
-    assert_allclose(after.states.reshape(-1, 2), W, atol=1e-9)
+    W = ridge_rows(values, mask, H.T, 0.1)
+    assert_allclose(after.W.reshape(-1, 2), W, atol=1e-9)
     c = X.size / 2
-    V = solve_rows(csr_array(values.T), csr_array(mask.T), W, 0.1 * c)
-    assert_allclose(after.basis, V.T, atol=1e-9)
+    V = ridge_rows(csr_array(values.T), csr_array(mask.T), W, 0.1 * c)
+    assert_allclose(after.H, V.T, atol=1e-9)
 
 
 def test_a_large_transition_weight_makes_the_states_obey_their_transition():
     X = noisy_sequence(6, (20, 3, 6))
-    soft, hard = (
-        SequentialMF(2, method="joint", transition_weight=mu, max_iter=500).fit(X)
-        for mu in (0.1, 10)
-    )
+    soft, hard = (JointMF(2, transition_weight=mu, max_iter=500).fit(X) for mu in (0.1, 10))
     assert hard.history_["transition"][-1] < soft.history_["transition"][-1]
     assert hard.history_["compression"][-1] > soft.history_["compression"][-1]
 
@@ -245,7 +266,7 @@ def test_a_large_transition_weight_makes_the_states_obey_their_transition():
 @settings(max_examples=20)
 def test_forecasts_do_not_depend_on_the_basis(seed):
     X = noisy_sequence(seed, (20, 3, 6))
-    model = SequentialMF(2, lags=(1, 2), transition_regularization=0).fit(X)
+    model = TwoStageMF(2, lags=(1, 2), transition_regularization=0).fit(X)
     Q = np.random.default_rng(seed).standard_normal((2, 2)) + 3 * np.eye(2)
     W, H = model.states_ @ np.linalg.inv(Q), Q @ model.basis_
     T = fit_transitions(W, (1, 2))
@@ -255,14 +276,14 @@ def test_forecasts_do_not_depend_on_the_basis(seed):
 
 
 def test_the_joint_sweeps_commute_with_rotations_of_the_basis():
-    problem = JointProblem(noisy_sequence(7, missing=0.3), 3, (1, 2))
+    problem = JointProblem(noisy_sequence(7, missing=0.3), (1, 2))
     rng = np.random.default_rng(0)
     W, H, T = (rng.standard_normal(s) for s in ((12, 4, 3), (3, 6), (2, 3, 3)))
     Q = ortho_group.rvs(3, random_state=0)
-    plain = joint_steps(problem, W, H, T)
-    turned = joint_steps(problem, W @ Q.T, Q @ H, Q @ T @ Q.T)
-    for a, b in islice(zip(plain, turned, strict=True), 5):
-        assert_allclose(a.states @ a.basis, b.states @ b.basis, atol=1e-8)
+    plain = joint_steps(problem, (W, H, T))
+    turned = joint_steps(problem, (W @ Q.T, Q @ H, Q @ T @ Q.T))
+    for a, b in zip(take(plain, 5), take(turned, 5), strict=True):
+        assert_allclose(a.W @ a.H, b.W @ b.H, atol=1e-8)
         assert a.objective == pytest.approx(b.objective)
 
 
@@ -273,52 +294,69 @@ def test_the_joint_sweeps_commute_with_rotations_of_the_basis():
 @settings(max_examples=20)
 def test_rollout_gradient_and_hessian_against_finite_differences(seed, missing, regularization):
     X = noisy_sequence(seed, (6, 3, 4), missing)
-    loss, rng = RolloutLoss(X, regularization), np.random.default_rng(seed)
-    blocks = [rng.standard_normal((3, 2)), rng.standard_normal((2, 2)), rng.standard_normal((2, 4))]
-    x, ends = np.concatenate([b.ravel() for b in blocks]), np.cumsum([6, 4])
+    problem, rng = RolloutProblem(X, regularization), np.random.default_rng(seed)
+    factors = problem.as_factors([rng.standard_normal(s) for s in ((3, 2), (2, 4), (2, 2))])
+    x, ends = np.concatenate([f.ravel() for f in factors]), np.cumsum([6, 8])
 
     def unravel(x):
         parts = np.split(x, ends)
-        return [p.reshape(b.shape) for p, b in zip(parts, blocks, strict=True)]
+        return RolloutFactors(*(p.reshape(f.shape) for p, f in zip(parts, factors, strict=True)))
 
     def gradient(x):
-        return np.concatenate([g.ravel() for g in loss.gradients(*unravel(x))])
+        return np.concatenate([g.ravel() for g in problem.gradient(unravel(x))])
 
     numeric = [
-        (loss(*unravel(x + h)) - loss(*unravel(x - h))) / 2e-5 for h in 1e-5 * np.eye(x.size)
+        (problem.objective(unravel(x + h)) - problem.objective(unravel(x - h))) / 2e-5
+        for h in 1e-5 * np.eye(x.size)
     ]
     assert_allclose(gradient(x), numeric, rtol=1e-4, atol=1e-4 * (1 + np.abs(numeric).max()))
+    assert problem.loss_and_gradient(factors)[0] == problem.loss(factors)
     direction = rng.standard_normal(x.size)
     slope = (gradient(x + 1e-5 * direction) - gradient(x - 1e-5 * direction)) / 2e-5
-    H = loss.hessian(*blocks)
+    H = problem.hessian(factors)
     assert_allclose(H @ direction, slope, atol=1e-5 * (1 + np.abs(slope).max()))
-    full, block = H @ np.eye(x.size), loss.transition_hessian(*blocks) @ np.eye(4)
-    assert_allclose(full[6:10, 6:10], block, atol=1e-9 * np.abs(full).max())
+    full = H @ np.eye(x.size)
+    for block, place in enumerate((slice(6), slice(6, 14), slice(14, 18))):
+        alone = problem.block_hessian(factors, block)
+        alone = alone @ np.eye(alone.shape[0])
+        assert_allclose(full[place, place], alone, atol=1e-9 * np.abs(full).max())
 
 
-def test_the_linear_blocks_of_the_rollout_are_least_squares():
-    loss = RolloutLoss(noisy_sequence(8, (6, 3, 4), 0.3), 0.2)
+@pytest.mark.parametrize("regularization", [0.0, 0.2])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_the_linear_blocks_of_the_rollout_are_least_squares(missing, regularization):
+    problem = RolloutProblem(noisy_sequence(8, (6, 3, 4), missing), regularization)
     rng = np.random.default_rng(0)
-    W0, T, H = rng.standard_normal((3, 2)), 0.5 * rng.standard_normal((2, 2)), rng.random((2, 4))
-    best_H = loss.best_basis(W0, T, H)
-    assert_allclose(loss.gradients(W0, T, best_H).basis, 0, atol=1e-8)
-    best_W0 = loss.best_initial(W0, T, H)
-    assert_allclose(loss.gradients(best_W0, T, H).initial, 0, atol=1e-8)
+    factors = RolloutFactors(
+        rng.standard_normal((3, 2)), rng.random((2, 4)), 0.5 * rng.standard_normal((2, 2))
+    )
+    H = problem.best_basis(factors.states(6), factors.H)
+    assert_allclose(problem.gradient(factors._replace(H=H)).H, 0, atol=1e-8)
+    W0 = problem.best_initial(factors)
+    assert_allclose(problem.gradient(factors._replace(W0=W0)).W0, 0, atol=1e-8)
 
 
-@pytest.mark.parametrize("solver", ["alternating", "gradient"])
-def test_safe_steps_never_increase_the_rollout_loss(solver):
-    loss = RolloutLoss(noisy_sequence(9, (10, 3, 5), 0.2), 0.01)
+def test_safe_steps_never_increase_the_rollout_objective():
+    problem = RolloutProblem(noisy_sequence(9, (10, 3, 5), 0.2), 0.01)
     rng = np.random.default_rng(0)
-    start = RolloutBlocks(*(rng.standard_normal(s) for s in ((3, 2), (2, 2), (2, 5))))
-    losses = [step.loss for step in islice(rollout_steps(loss, start, solver=solver), 60)]
-    assert (np.diff(losses) <= 0).all()
-    assert losses[-1] < 0.8 * losses[0]
+    start = [rng.standard_normal(s) for s in ((3, 2), (2, 5), (2, 2))]
+    objectives = [step.objective for step in take(rollout_steps(problem, start), 60)]
+    assert (np.diff(objectives) <= 0).all()
+    assert objectives[-1] < 0.8 * objectives[0]
+
+
+def test_a_given_learning_rate_is_taken_as_it_is():
+    problem = RolloutProblem(noisy_sequence(9, (10, 3, 5), 0.2))
+    start = [np.ones((3, 1)), np.ones((1, 5)), 0.5 * np.ones((1, 1))]
+    second = nth(rollout_steps(problem, start, 1e-3), 1)
+    before = second.factors._replace(T=start[2])
+    assert_allclose(second.T, start[2] - 1e-3 * problem.gradient(before).T)
+    assert second.learning_rate == 1e-3
 
 
 def test_gradient_descent_through_large_powers_explodes_and_says_so():
     X, _ = exact_sequence(3, n_steps=25, T=np.diag([1.05, 0.9]))
-    model = SequentialMF(2, method="rollout", learning_rate=0.05)
+    model = RolloutMF(2, learning_rate=0.05)
     with pytest.warns(ConvergenceWarning, match="^diverged: after .* lower the learning rate 0.05"):
         model.fit(X)
     assert not model.converged_
@@ -329,14 +367,14 @@ def test_gradient_descent_through_large_powers_explodes_and_says_so():
 
 def test_a_loss_that_rises_has_not_converged():
     X = noisy_sequence()
-    model = SequentialMF(2, method="rollout", learning_rate=1e-3, max_iter=5)
-    with pytest.warns(ConvergenceWarning, match="^not converged after 5 iterations"):
+    model = RolloutMF(2, learning_rate=1e-3, max_iter=5)
+    with pytest.warns(ConvergenceWarning, match="^not converged after 5 steps"):
         model.fit(X)
     assert (np.diff(model.history_["compression"]) > 0).any()
 
 
 @pytest.mark.parametrize(
-    "model", [SequentialMF(1, transition_regularization=0), ScalarAutoregression()], ids=str
+    "model", [TwoStageMF(1, transition_regularization=0), ScalarAutoregression()], ids=str
 )
 def test_a_forecast_that_explodes_is_cut_off_with_a_warning(model):
     X = 2.0 ** np.arange(8)[:, np.newaxis, np.newaxis] * np.ones((2, 3))
@@ -388,7 +426,7 @@ def test_a_forecast_knows_nothing_of_its_future(model):
 def test_preparation_is_undone(seed, season, scale, missing):
     X = 5 + noisy_sequence(seed, (10, 3, 4), missing)
     X[:, 1] = 7.0  # a row that never changes
-    model = SequentialMF(1, season=season, scale=scale, max_iter=1000).fit(X, steps=range(3, 13))
+    model = TwoStageMF(1, season=season, scale=scale, max_iter=1000).fit(X, steps=range(3, 13))
     prepared = model.preparation_.apply(X)
     assert_allclose(model.preparation_.undo(prepared), X)
     assert_array_equal(np.isnan(prepared), np.isnan(X))
@@ -401,8 +439,8 @@ def test_preparation_is_undone(seed, season, scale, missing):
 
 def test_a_forecast_does_not_depend_on_the_unit_of_the_data():
     X = noisy_sequence(12, (20, 3, 6), 0.2)
-    for params in ParameterGrid({"method": ["two_stage", "joint"], "scale": [None, "rows"]}):
-        model = SequentialMF(2, season=1, tol=1e-6, max_iter=1000, **params)
+    for estimator, scale in product((TwoStageMF, JointMF), (None, "rows")):
+        model = estimator(2, season=1, scale=scale, tol=1e-6, max_iter=1000)
         one, small, large = (clone(model).fit(u * X).forecast(3) for u in (1, 1e-180, 1e180))
         assert_allclose(small, 1e-180 * one, rtol=1e-6)
         assert_allclose(large, 1e180 * one, rtol=1e-6)
@@ -411,19 +449,17 @@ def test_a_forecast_does_not_depend_on_the_unit_of_the_data():
 def test_the_season_follows_the_numbers_of_the_steps():
     X = np.tile(np.arange(4.0)[:, np.newaxis], (5, 3)) + np.arange(3)
     X += 1e-9 * noisy_sequence(0, (20, 1, 3))[:, 0]
-    model = SequentialMF(1, season=4).fit(X[3:], steps=range(3, 20))
+    model = TwoStageMF(1, season=4).fit(X[3:], steps=range(3, 20))
     assert_allclose(model.forecast(5), X[:5], atol=1e-6)
     assert_allclose(MeanValue(4).fit(X[3:], steps=range(3, 20)).forecast(5), X[:5], atol=1e-6)
-    assert_allclose(SequentialMF(1, season=4).fit(X[3:]).forecast(5), X[:5], atol=1e-6)
+    assert_allclose(TwoStageMF(1, season=4).fit(X[3:]).forecast(5), X[:5], atol=1e-6)
 
 
 def test_rows_without_entries_are_filled_by_prediction():
     X, _ = exact_sequence(5, n_steps=30)
     incomplete = X.copy()
     incomplete[12, 3] = incomplete[29, 5] = np.nan
-    model = SequentialMF(
-        3, regularization=1e-9, transition_regularization=0, tol=1e-9, max_iter=1000
-    )
+    model = TwoStageMF(3, regularization=1e-9, transition_regularization=0, tol=1e-9, max_iter=1000)
     assert_allclose(model.fit(incomplete).impute(), X, atol=1e-4)
 
 
@@ -431,7 +467,7 @@ def test_the_joint_fit_imputes_blocks_from_both_sides():
     X, _ = exact_sequence(6, n_steps=40, T=block_diag(rotation(1, 9), rotation(1, 5)))
     missing = block_missing(X.shape, 0.4, random_state=0)
     incomplete = np.where(missing, np.nan, X)
-    joint = SequentialMF(4, method="joint", regularization=1e-6, tol=1e-6, max_iter=3000)
+    joint = JointMF(4, regularization=1e-6, tol=1e-6, max_iter=3000)
     joint.set_params(transition_regularization=1e-6).fit(incomplete)
     error = rmse(X[missing], joint.impute()[missing])
     assert error < 0.1 * rmse(X[missing], MeanValue().fit(incomplete).impute()[missing])
@@ -441,15 +477,85 @@ def test_the_joint_fit_imputes_blocks_from_both_sides():
 def test_the_joint_fit_needs_no_row_that_is_observed_at_all_lags():
     X = noisy_sequence(17, (12, 2, 6))
     X[::2, 0] = X[1::2, 1] = np.nan
-    with pytest.raises(ValueError, match=r"^no row of the tables .* use fewer lags or method='joi"):
-        SequentialMF(2).fit(X)
-    assert np.isfinite(SequentialMF(2, method="joint", max_iter=1000).fit(X).forecast(3)).all()
+    with pytest.raises(ValueError, match=r"^no row of the tables .* use fewer lags, or Joint"):
+        TwoStageMF(2).fit(X)
+    assert np.isfinite(JointMF(2, max_iter=1000).fit(X).forecast(3)).all()
+
+
+# A gap is never a zero
+
+ONE_BASIS = np.full((12, 3, 4), 50.0) + np.arange(4)
+GAPS = {
+    "start": np.s_[:2],
+    "middle": np.s_[5:7],
+    "end": np.s_[-2:],
+    "every second": np.s_[::2],
+    "a row every second": np.s_[1::2, 1],
+}
+
+
+@pytest.mark.parametrize("season", [None, 1])
+@pytest.mark.parametrize("gap", GAPS.values(), ids=GAPS)
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        TwoStageMF(1),
+        TwoStageMF(1, lags=(1, 2)),
+        JointMF(1),
+        JointMF(1, lags=(1, 2)),
+        JointMF(1, l1=1e-3),
+        RolloutMF(1),
+    ],
+    ids=str,
+)
+def test_missing_tables_are_imputed_at_the_level_of_the_data_or_refused(estimator, gap, season):
+    X = ONE_BASIS.copy()
+    X[gap] = np.nan
+    model = clone(estimator).set_params(season=season)
+    if isinstance(model, TwoStageMF) and np.isnan(X[::2]).all():
+        with pytest.raises(ValueError, match=r"^no row of the tables .* use fewer lags, or Joint"):
+            model.fit(X)
+        return
+    model.fit(X)
+    assert_allclose(model.impute(), ONE_BASIS, rtol=0.1)
+    assert_allclose(model.forecast(2), ONE_BASIS[:2], rtol=0.1)
+    assert_allclose(
+        model.forecast(1, np.concatenate([X, np.full((2, 3, 4), np.nan)]))[0, 0, 0], 50, rtol=0.12
+    )
+    positive = clone(model).set_params(
+        **{"non_negative": True} if "l1" in model.get_params() else {}
+    )
+    if season is None:
+        assert_allclose(positive.fit(X).impute(), ONE_BASIS, rtol=0.1)
+
+
+def test_a_long_gap_is_bridged_by_the_joint_fit():
+    X = ONE_BASIS.copy()
+    X[1:8] = np.nan
+    for lags in ((1,), (1, 7), (3,)):
+        assert_allclose(JointMF(1, lags=lags).fit(X).impute(), ONE_BASIS, rtol=0.2)
+
+
+@pytest.mark.parametrize("estimator", [TwoStageMF, JointMF, RolloutMF])
+def test_what_is_never_observed_needs_a_mean(estimator):
+    for empty, words in ((np.s_[:, 1], "row 1"), (np.s_[:, :, 2], "column 2")):
+        X = ONE_BASIS.copy()
+        X[empty] = np.nan
+        with pytest.raises(ValueError, match=f"^{words} of the tables is never observed"):
+            estimator(1).fit(X)
+        assert_allclose(estimator(1, season=1).fit(X).impute(), ONE_BASIS, rtol=0.05)
+
+
+def test_gaps_are_bridged_along_lines():
+    W = np.array([[np.nan, 1], [2, np.nan], [np.nan, np.nan], [8, 5], [np.nan, np.nan]])[..., None]
+    bridged = bridge_gaps(W, ~np.isnan(W[..., 0]))[..., 0]
+    assert_allclose(bridged.T, [[2, 2, 5, 8, 8], [1, 1 + 4 / 3, 1 + 8 / 3, 5, 5]])
 
 
 def test_history_has_the_losses_of_training_and_validation_steps():
     X = noisy_sequence(13, (20, 3, 6))
-    model = SequentialMF(2, method="joint").fit(X[:16], validation=X[16:])
-    plain = SequentialMF(2, method="joint").fit(X[:16])
+    model = JointMF(2).fit(X[:16], validation=X[16:])
+    plain = JointMF(2).fit(X[:16])
     assert_array_equal(model.states_, plain.states_)
     assert set(model.history_) - set(plain.history_) == {
         "validation_compression",
@@ -463,25 +569,23 @@ def test_history_has_the_losses_of_training_and_validation_steps():
     assert model.history_["transition"][-1] == pytest.approx(np.sum(changes**2) / 2)
 
 
-def test_nonnegative_and_sparse_fits():
+def test_non_negative_and_sparse_fits():
     X = np.abs(noisy_sequence(14, (20, 4, 6)))
-    for method in ("two_stage", "joint"):
-        model = SequentialMF(3, method=method, nonnegative=True, max_iter=1000).fit(X)
+    for estimator in (TwoStageMF, JointMF):
+        model = estimator(3, non_negative=True, max_iter=1000).fit(X)
         assert min(model.states_.min(), model.basis_.min(), model.transitions_.min()) >= 0
         assert model.forecast(5).min() >= 0
         # Perron and Frobenius: the eigenvalue of largest modulus of T ≥ 0 is real.
         assert model.eigenvalues_[0].imag == pytest.approx(0, abs=1e-12)
-        dense, sparse = (
-            SequentialMF(3, method=method, l1=l1, max_iter=1000).fit(X) for l1 in (0, 0.1)
-        )
+        dense, sparse = (estimator(3, l1=l1, max_iter=1000).fit(X) for l1 in (0, 0.1))
         assert np.count_nonzero(dense.basis_) == 18
         assert np.count_nonzero(sparse.basis_) < 18
 
 
 def test_it_says_when_it_did_not_converge():
     X = noisy_sequence(15, missing=0.3)
-    with pytest.warns(ConvergenceWarning, match="^not converged after 2 iterations; allow more"):
-        model = SequentialMF(2, tol=0, max_iter=2).fit(X)
+    with pytest.warns(ConvergenceWarning, match="^not converged after 2 steps"):
+        model = TwoStageMF(2, tol=0, max_iter=2).fit(X)
     assert not model.converged_
 
 
@@ -541,7 +645,7 @@ def test_rolling_forecasts_use_all_that_is_known_at_their_origin():
 
 def test_without_refitting_only_the_states_follow():
     X, _ = exact_sequence(7)
-    model = SequentialMF(3, transition_regularization=0)
+    model = TwoStageMF(3, transition_regularization=0)
     assert rolling_forecast(model, X, 20, 3, refit=False).rmse < 1e-8
     broken = X.copy()
     broken[24, 2, 3:] = np.nan
@@ -584,7 +688,7 @@ def test_the_metro_of_hangzhou_tomorrow(hangzhou):
         for forecaster in (
             LastValue(7),
             ScalarAutoregression((1, 7, 8)),
-            SequentialMF(8, lags=(1, 7, 8), season=1, scale="rows"),
+            TwoStageMF(8, lags=(1, 7, 8), season=1, scale="rows"),
         )
     )
     assert week_ago == pytest.approx(34.3, abs=0.05)
@@ -595,7 +699,7 @@ def test_the_metro_of_hangzhou_tomorrow(hangzhou):
 def test_the_metro_of_hangzhou_in_the_next_hour(hangzhou):
     vectors = hangzhou.transpose(0, 2, 1).reshape(-1, 80)
     lags, start = (1, 2, 108, 109, 756, 757), 18 * 108
-    model = SequentialMF(10, lags=lags, season=108)  # chosen on the 5 days before
+    model = TwoStageMF(10, lags=lags, season=108)  # chosen on the 5 days before
     for horizon, limit in ((2, 30.0), (4, 31.4), (6, 33.9)):
         result = rolling_forecast(model, vectors, start, horizon, stride=horizon, refit=False)
         counted = np.where(result.actual == 0, np.nan, result.actual)
@@ -603,11 +707,11 @@ def test_the_metro_of_hangzhou_in_the_next_hour(hangzhou):
 
 
 def test_the_metro_of_hangzhou_with_gaps(hangzhou):
-    settings = {"season": 1, "scale": "rows", "method": "joint"}
+    settings = {"season": 1, "scale": "rows"}
     for mask, limit in ((random_missing, 31), (block_missing, 48)):
         missing = mask(hangzhou.shape, 0.4, random_state=0)
         incomplete = np.where(missing, np.nan, hangzhou)
-        model = SequentialMF(10, lags=(1, 7, 8), transition_weight=1.0, **settings)
+        model = JointMF(10, lags=(1, 7, 8), transition_weight=1.0, **settings)
         assert rmse(hangzhou[missing], model.fit(incomplete).impute()[missing]) < limit
 
 
@@ -617,54 +721,54 @@ X = noisy_sequence()
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: SequentialMF().fit(X[0, 0]), r"X has shape \(6,\); \(n_steps, m, n\) or"),
-        (lambda: SequentialMF().fit(X * np.nan), "X has no observed entry"),
-        (lambda: SequentialMF().fit(X / 0), "X has infinite entries; mark missing ones"),
-        (lambda: SequentialMF().fit(X.astype(str)), "X holds entries of type <U"),
-        (lambda: SequentialMF(7).fit(X), "rank is 7; a whole number from 1 to 6"),
-        (lambda: SequentialMF(2, lags=(12,)).fit(X), "X has 12 steps; lags up to 12 need 13"),
-        (lambda: SequentialMF(2, lags=1).fit(X), r"lags is 1; a sequence such as \(1, 7\)"),
-        (lambda: SequentialMF(2, lags=(0,)).fit(X), "a lag is 0; a whole number from 1"),
-        (lambda: SequentialMF(2, lags=(1, 1)).fit(X), r"lags is \(1, 1\); each lag once"),
-        (lambda: SequentialMF(2, method="svd").fit(X), "method is 'svd'; use 'two_stage'"),
-        (lambda: SequentialMF(2, scale="all").fit(X), "scale is 'all'; use None or 'rows' or"),
-        (lambda: SequentialMF(2, season=0).fit(X), "season is 0; a whole number from 1"),
-        (lambda: SequentialMF(2, season=12).fit(X), "season is 12 and X has 12 steps; more are"),
-        (lambda: SequentialMF(2, max_iter=0).fit(X), "max_iter is 0; a whole number from 1"),
+        (lambda: TwoStageMF().fit(X[0, 0]), r"X has shape \(6,\); \(n_steps, m, n\) or"),
+        (lambda: TwoStageMF().fit(X * np.nan), "X has no observed entry"),
+        (lambda: TwoStageMF().fit(X / 0), "X has infinite entries; mark missing ones"),
+        (lambda: TwoStageMF().fit(X.astype(str)), "X holds entries of type <U"),
+        (lambda: TwoStageMF(7).fit(X), "rank is 7; at most 6 is needed"),
+        (lambda: TwoStageMF(2, lags=(12,)).fit(X), "X has 12 steps; lags up to 12 need 13"),
+        (lambda: TwoStageMF(2, lags=1).fit(X), r"lags is 1; a sequence such as \(1, 7\)"),
+        (lambda: TwoStageMF(2, lags=(0,)).fit(X), "a lag is 0; at least 1 is needed"),
+        (lambda: TwoStageMF(2, lags=(1, 1)).fit(X), r"lags is \(1, 1\); each lag once"),
         (
-            lambda: SequentialMF(2, method="rollout", learning_rate=0).fit(X),
-            "learning_rate is 0; a positive number",
+            lambda: TwoStageMF(2, scale="all").fit(X),
+            "scale is 'all'; use one of None, 'rows'",
+        ),
+        (lambda: TwoStageMF(2, season=0).fit(X), "season is 0; at least 1 is needed"),
+        (lambda: TwoStageMF(2, season=12).fit(X), "season is 12 and X has 12 steps; more are"),
+        (lambda: TwoStageMF(2, max_iter=-1).fit(X), "max_iter is -1; at least 0 is needed"),
+        (
+            lambda: RolloutMF(2, learning_rate=0).fit(X),
+            "learning_rate is 0; a number above 0",
         ),
         (lambda: MeanValue().fit(1e300 * X), r"X has entries above 1e\+290; scale it down"),
         (lambda: LastValue().fit(X).forecast(1, X[:5]), "X has 5 steps; it must begin with"),
         (lambda: fit_transitions(X[:3], (3,)), "W has 3 steps; lags up to 3 need 4"),
         (lambda: fit_transitions(X * np.nan, (1,)), "W has entries that are NaN or infinite"),
         (
-            lambda: joint_steps(JointProblem(X, 2, (1,)), X, X[0, :2], X[:1, :2, :2]),
-            r"the start has blocks of shapes \(12, 4, 6\), \(2, 6\), \(1, 2, 2\); \(12, 4, 2\)",
+            lambda: joint_steps(JointProblem(X), (X, X[0, :2], X[:1, :2, :2])),
+            r"the start has factors of shapes \(12, 4, 6\) and \(2, 6\) and \(1, 2, 2\); \(12, 4,",
         ),
         (
-            lambda: rollout_steps(RolloutLoss(X), RolloutBlocks(X[0], X[0, :2, :2], X[0, :2])),
-            r"the start has blocks of shapes \(4, 6\), \(2, 2\), \(2, 6\); \(4, 2\)",
+            lambda: rollout_steps(RolloutProblem(X), (X[0], X[0, :2], X[0, :2, :2])),
+            r"the start has factors of shapes \(4, 6\) and \(2, 6\) and \(2, 2\); \(4, k\)",
         ),
         (lambda: rmse([1.0, 2], [[1.0], [2]]), r"actual and forecast have shapes \(2,\) and"),
-        (lambda: SequentialMF(2, l1=-1).fit(X), "l1 is -1; a number of at least 0"),
-        (lambda: SequentialMF(2, nonnegative=True).fit(X), "X has .* negative entries; nonneg"),
+        (lambda: TwoStageMF(2, l1=-1).fit(X), "l1 is -1; at least 0 is needed"),
         (
-            lambda: SequentialMF(2, nonnegative=True, season=1).fit(X),
-            "nonnegative needs season=None",
+            lambda: TwoStageMF(2, non_negative=True).fit(X),
+            "X has .* entries; non_negative=True needs",
         ),
         (
-            lambda: SequentialMF(2, method="rollout", lags=(2,)).fit(X),
-            r"lags is \(2,\); 'rollout' has the one lag 1",
+            lambda: TwoStageMF(2, non_negative=True, season=1).fit(X),
+            "non_negative=True needs season=None",
         ),
-        (lambda: SequentialMF(2, method="rollout", l1=1).fit(X), "'rollout' takes neither l1"),
-        (lambda: SequentialMF(2, learning_rate=1).fit(X), "learning_rate is for 'rollout'"),
-        (lambda: SequentialMF(2).fit(X, steps=[1, 2]), "steps must be 12 whole numbers"),
-        (lambda: SequentialMF(2).fit(X).forecast(0), "steps is 0; a whole number from 1"),
-        (lambda: SequentialMF(2).fit(X).forecast(1, X[:5]), "X has 5 steps; it must begin with"),
+        (lambda: JointMF(2, transition_weight=0).fit(X), "transition_weight is 0; a number above"),
+        (lambda: TwoStageMF(2).fit(X, steps=[1, 2]), "steps must be 12 whole numbers"),
+        (lambda: TwoStageMF(2).fit(X).forecast(0), "steps is 0; at least 1 is needed"),
+        (lambda: TwoStageMF(2).fit(X).forecast(1, X[:5]), "X has 5 steps; it must begin with"),
         (
-            lambda: SequentialMF(2).fit(X).forecast(1, X[:, :2]),
+            lambda: TwoStageMF(2).fit(X).forecast(1, X[:, :2]),
             r"X has tables of shape \(2, 6\); those fitted",
         ),
         (
@@ -672,7 +776,7 @@ X = noisy_sequence()
             r"X has tables of shape \(2, 6\); those fitted",
         ),
         (lambda: ScalarAutoregression((12,)).fit(X), "X has 12 steps; lags up to 12 need 13"),
-        (lambda: rolling_forecast(LastValue(), X, 12), "start is 12; a whole number from 1 to 11"),
+        (lambda: rolling_forecast(LastValue(), X, 12), "start is 12; at most 11 is needed"),
         (
             lambda: companion_eigenvalues(np.zeros((1, 5, 5)), (757,)),
             "the companion matrix is 3785×3785; eigenvalues are computed up to 2000×2000",

@@ -2,7 +2,6 @@
 
 import re
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,8 +11,10 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.linalg import hilbert
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd as sklearn_randomized_svd
 
+from mflib.iteration import nth, take
 from mflib.svd import (
     SVD,
     block_krylov_steps,
@@ -129,7 +130,7 @@ def test_krylov_ends_with_the_exact_triples_whatever_shape_rank_and_block(m, n, 
     n_oversamples = data.draw(st.integers(0, 5))
     A = random_matrix(m, n, rank, seed)
     *_, step = block_krylov_steps(A, k, n_oversamples=n_oversamples, random_state=seed)
-    assert_is_svd(A, (step.U, step.singular_values, step.Vt), k, rtol=1e-10)
+    assert_is_svd(A, step, k, rtol=1e-10)
 
 
 @settings(max_examples=40)
@@ -138,8 +139,8 @@ def test_iterates_grow_towards_the_singular_values_and_krylov_leads(seed, k, n_o
     A = np.random.default_rng(seed).standard_normal((40, 25))
     exact = np.linalg.svd(A, compute_uv=False)[:k]
     options = {"n_oversamples": n_oversamples, "random_state": seed}
-    power = list(islice(block_power_steps(A, k, **options), 8))
-    krylov = list(islice(block_krylov_steps(A, k, **options), 8))
+    power = take(block_power_steps(A, k, **options), 8)
+    krylov = take(block_krylov_steps(A, k, **options), 8)
     for steps in (power, krylov):
         values = np.array([step.singular_values for step in steps])
         assert (np.diff(values, axis=0) >= -1e-12).all()
@@ -155,7 +156,7 @@ def test_iterates_grow_towards_the_singular_values_and_krylov_leads(seed, k, n_o
 def test_block_power_iteration_converges_at_the_rate_of_its_docstring():
     A, k = random_matrix(60, 40, 40, decay=0.9), 4
     exact = truncated_svd(A, k, method="full")
-    steps = islice(block_power_steps(A, k, n_oversamples=2, random_state=0), 40)
+    steps = take(block_power_steps(A, k, n_oversamples=2, random_state=0), 40)
     sines = np.array(
         [np.linalg.norm(step.U - exact.U @ (exact.U.T @ step.U), axis=0)[-1] for step in steps]
     )
@@ -178,7 +179,10 @@ def test_randomized_svd_is_as_accurate_as_scikit_learns():
 @pytest.mark.parametrize("method", ["auto", "block_krylov", "block_power"])
 def test_truncated_svd_keeps_its_promise_of_accuracy(method, tol):
     A = random_matrix(400, 300, 300, decay=0.95)
-    U, singular_values, Vt = truncated_svd(A, 8, method=method, tol=tol, random_state=0)
+    result = truncated_svd(A, 8, method=method, tol=tol, random_state=0)
+    U, singular_values, Vt = result
+    assert result.converged
+    assert result.residuals.max() <= tol * singular_values[0]
     exact = np.linalg.svd(A, compute_uv=False)
     assert np.linalg.norm(A @ Vt.T - U * singular_values, axis=0).max() <= tol * exact[0]
     assert abs(singular_values - exact[:8]).max() <= tol * exact[0]
@@ -189,8 +193,61 @@ def test_auto_falls_back_to_the_full_decomposition_where_krylov_would_be_slow():
     fast = truncated_svd(A, 20, tol=1e-10)
     full = truncated_svd(A, 20, method="full")
     assert all(np.array_equal(a, b) for a, b in zip(fast, full, strict=True))
-    with pytest.raises(np.linalg.LinAlgError, match=r"not converged after 2 steps: .* σ₁"):
-        truncated_svd(A, 20, method="block_krylov", max_iter=2)
+    assert fast.message == full.message == "decomposed in full"
+    assert full.converged
+
+
+def test_a_result_says_how_it_ended():
+    A = np.random.default_rng(0).standard_normal((300, 250))
+    short = truncated_svd(A, 20, method="block_krylov", max_iter=2)
+    assert not short.converged
+    assert re.match(r"not converged after 2 steps: a residual is .* σ₁, above tol", short.message)
+    with pytest.warns(ConvergenceWarning, match="not converged after 2 steps"):
+        low_rank_approximation(A, 20, method="block_krylov", max_iter=2)
+    done = truncated_svd(A, 3, method="block_krylov", tol=1e-2)
+    assert done.converged
+    assert done.message == f"converged after {done.n_iter} steps"
+    assert randomized_svd(A, 3, n_iter=4).message == "stopped as planned after 4 steps"
+    exact = block_krylov_svd(np.eye(5), 2, n_iter=9)  # nothing is left after the first block
+    assert exact.message == f"stopped as planned after {exact.n_iter} steps"
+
+
+@settings(max_examples=30)
+@given(seed=SEEDS, k=st.integers(1, 8), n=st.integers(0, 5), n_oversamples=st.integers(0, 3))
+@pytest.mark.parametrize("steps", [block_power_steps, block_krylov_steps])
+def test_an_iterate_of_either_method_is_a_start(steps, seed, k, n, n_oversamples):
+    A = np.random.default_rng(seed).standard_normal((40, 25))
+    exact = np.linalg.svd(A, compute_uv=False)[:k]
+    for other in (block_power_steps, block_krylov_steps):
+        begin = nth(other(A, k, random_state=seed), n)
+        options = {"n_oversamples": n_oversamples, "random_state": seed}
+        first, *_, second = 2 * take(steps(A, begin, **options), 2)  # one, if that is exact
+        assert (first.singular_values >= begin.singular_values - 1e-12).all()
+        assert (second.singular_values >= first.singular_values - 1e-12).all()
+        assert (second.singular_values <= exact + 1e-12).all()
+    same = take(block_power_steps(A, k, n_oversamples=0, random_state=seed), n + 2)[n:]
+    again = take(block_power_steps(A, same[0], n_oversamples=0), 2)
+    for one, step in zip(same, again, strict=True):  # without random columns it is the same run
+        assert_allclose(one.singular_values, step.singular_values, atol=1e-10)
+        assert_allclose(one.approximation(), step.approximation(), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [block_power_steps, block_krylov_steps])
+def test_results_and_factors_are_starts_whatever_their_rank(steps):
+    A = MATRICES["rank 3, tall"]
+    for begin in (truncated_svd(A, 5), svd_from_eigen(A), tuple(truncated_svd(A, 5))):
+        assert_is_svd(A, next(steps(A, begin)), len(begin[1]) if isinstance(begin, tuple) else 5)
+    for begin in (truncated_svd(np.zeros((7, 4)), 3), truncated_svd(np.zeros((7, 4)), 4)):
+        assert_allclose(next(steps(np.zeros((7, 4)), begin)).singular_values, 0)
+
+
+def test_an_iterate_cannot_be_written_to_and_says_in_one_line_what_it_is():
+    result = truncated_svd(SLIDE, 2, method="full")
+    for array in (*result, result.residuals):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 0
+    step = next(block_power_steps(SLIDE, 2))
+    assert repr(step) == "<SVD step 0: residuals 2, U 4×2, singular_values 2, Vt 2×6>"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -353,30 +410,38 @@ def test_the_threshold_finds_the_true_rank_and_the_smallest_error(shape):
 A = np.ones((4, 3))
 OPERATOR = LinearOperator((4, 3), lambda x: A @ x, dtype=float)
 REFUSALS = {
-    "k is 0; a whole number from 1 to 3": lambda: truncated_svd(A, 0),
-    "k is 4; a whole number from 1 to 3": lambda: randomized_svd(A, 4),
+    "k is 0; at least 1 is needed": lambda: truncated_svd(A, 0),
+    "k is 4; at most 3 is needed": lambda: randomized_svd(A, 4),
     "k is 1.5; a whole number": lambda: block_krylov_svd(A, 1.5),
-    "method is 'lanczos'; use auto": lambda: truncated_svd(A, 1, method="lanczos"),
-    "tol is 0; a number from 1e-12 to 1": lambda: truncated_svd(A, 1, tol=0),
-    "tol is nan; a number": lambda: truncated_svd(A, 1, tol=float("nan")),
-    "max_iter is -1; a whole number": lambda: truncated_svd(A, 1, max_iter=-1),
-    "n_iter is -1; a whole number": lambda: randomized_svd(A, 1, n_iter=-1),
-    "n_oversamples is -1; a whole number": lambda: randomized_svd(A, 1, n_oversamples=-1),
+    "method is 'lanczos'; use one of 'auto'": lambda: truncated_svd(A, 1, method="lanczos"),
+    "tol is -1; at least 0 is needed": lambda: truncated_svd(A, 1, tol=-1),
+    "tol is nan; a finite real number": lambda: truncated_svd(A, 1, tol=float("nan")),
+    "max_iter is -1; at least 0": lambda: truncated_svd(A, 1, max_iter=-1),
+    "n_iter is -1; at least 0": lambda: randomized_svd(A, 1, n_iter=-1),
+    "n_oversamples is -1; at least 0": lambda: randomized_svd(A, 1, n_oversamples=-1),
     "A has 1 entry that is NaN": lambda: svd_from_eigen([[1, np.nan]]),
     "A has shape (3,); a matrix": lambda: pseudo_inverse([1, 2, 3]),
     "A is sparse or an operator": lambda: pseudo_inverse(sparse.eye_array(3)),
     "A is an operator; svd_from_eigen needs": lambda: svd_from_eigen(OPERATOR),
     "A is an operator without a transpose": lambda: truncated_svd(OPERATOR, 1),
     "V has shape (3, 1); (3, 2) is needed": lambda: left_vectors(A, A[:3, :1], [1, 0]),
-    "V has 6 columns, but only 4 left": lambda: left_vectors(SLIDE, np.eye(6), np.ones(6)),
+    "the number of columns of V is 6; at most 4": lambda: left_vectors(
+        SLIDE, np.eye(6), np.ones(6)
+    ),
     "singular_values must be at least 0": lambda: eckart_young_error([1, 2], 1),
-    "ord is 'nuc'; use 'fro' or 2": lambda: eckart_young_error([2, 1], 1, ord="nuc"),
-    "pass either noise (known)": lambda: optimal_hard_threshold((3, 4)),
-    "noise is -1; a standard deviation": lambda: optimal_hard_threshold((3, 4), noise=-1),
+    "ord is 'nuc'; use one of 'fro', 2": lambda: eckart_young_error([2, 1], 1, ord="nuc"),
+    "pass either noise (if known)": lambda: optimal_hard_threshold((3, 4)),
+    "noise is -1; at least 0 is needed": lambda: optimal_hard_threshold((3, 4), noise=-1),
     "2 singular values are given": lambda: optimal_hard_threshold((3, 4), singular_values=[2, 1]),
-    "beta is 2; a ratio": lambda: marchenko_pastur_median(2),
-    "k is 4; a whole number from 0 to 3": lambda: storage(3, 5, 4),
-    "m is 0; a whole number": lambda: break_even_rank(0, 5),
+    "beta is 2.0; a number from 0 to 1": lambda: marchenko_pastur_median(2),
+    "beta is 0; a number above 0": lambda: marchenko_pastur_median(0),
+    "rtol is -1; at least 0 is needed": lambda: numerical_rank([1], (1, 1), rtol=-1),
+    "the start has factors of shapes (4, 1) and (1) and (1, 9); (4, k)": lambda: block_power_steps(
+        A, truncated_svd(np.ones((4, 9)), 1)
+    ),
+    "the start is no sequence of arrays U, singular_values, Vt": lambda: block_power_steps(A, None),
+    "k is 5; at most 3 is needed": lambda: storage(3, 5, 5),
+    "m is 0; at least 1": lambda: break_even_rank(0, 5),
 }
 
 

@@ -4,34 +4,33 @@ Only some entries of X are known, those of the pairs (i, j) in Ω. Find U (m×k)
 xᵢⱼ ≈ uᵢᵀvⱼ there, and predict the others. The rooms, in the order of reading:
 
     entries       Ω and its values, by row and by column
-    model         factors, biases, and the objective J that all three algorithms lower
+    problem       factors, biases, and the objective J that all three algorithms lower
     als           exact least squares for U, then for V, and so on
-    compiled      one decorator: textbook loops in machine code, where numba is installed
     sgd           one entry at a time
-    gradient      all entries at once
     estimators    `ALS`, `SGD` and `GradientDescent` with fit, predict and recommend
+
+The third algorithm, all entries at once, is lesson 4's `descent_steps`. Each of the three starts
+from any iterate of the others.
 """
 
-from mflib.completion.als import als_steps, solve_rows
+from mflib.completion.als import ALSStep, als_steps
 from mflib.completion.entries import ObservedEntries
 from mflib.completion.estimators import ALS, SGD, GradientDescent
-from mflib.completion.gradient import gradient_steps, objective_gradient
-from mflib.completion.model import CompletionStep, Factors, Objective, initial_factors
+from mflib.completion.problem import BiasedFactors, CompletionProblem, initial_factors
 from mflib.completion.sgd import SGDStep, sgd_steps
+from mflib.factorization import Factors
 
 __all__ = [
     "ALS",
     "SGD",
-    "CompletionStep",
+    "ALSStep",
+    "BiasedFactors",
+    "CompletionProblem",
     "Factors",
     "GradientDescent",
-    "Objective",
     "ObservedEntries",
     "SGDStep",
     "als_steps",
-    "gradient_steps",
     "initial_factors",
-    "objective_gradient",
     "sgd_steps",
-    "solve_rows",
 ]

@@ -157,7 +157,7 @@ class ObservedEntries:
 
     def astype(self, dtype) -> "ObservedEntries":
         """Return the same entries with values of type float32 or float64."""
-        if self.values.dtype == dtype:
+        if self.values.dtype == check_float_type(dtype):
             return self
         if np.abs(self.values).max() > np.finfo(dtype).max:
             raise ValueError(f"values are too large for {np.dtype(dtype)}; scale them down")
@@ -213,10 +213,17 @@ def check_pairs(pairs: ArrayLike) -> np.ndarray:
     return pairs.astype(np.int64)
 
 
+def check_float_type(dtype):
+    """Return float32 or float64, one of the types of arithmetic."""
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}; float32 or float64 is needed")
+    return dtype
+
+
 def _check_shape(shape):
     if np.shape(shape) != (2,):
         raise ValueError(f"shape is {shape!r}; two whole numbers are needed: rows, columns")
-    m, n = (check_count(size, _LARGEST + 1, "each number of shape") for size in shape)
+    m, n = (check_count(size, "each number of shape", largest=_LARGEST + 1) for size in shape)
     return m, n
 
 

@@ -2,57 +2,65 @@
 
 X holds pairs (row, column) and y their values, so that `cross_validate` and `GridSearchCV` hold out
 entries, which is what a completion is judged by. What all three minimise stands in
-`mflib.completion.model`.
+`mflib.completion.problem`.
 """
 
 from collections.abc import Iterator
-from itertools import islice
-from warnings import warn
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
-from mflib._validation import check_count
+from mflib._validation import check_count, check_limits, check_non_negative, check_positive
 from mflib.completion.als import als_steps
 from mflib.completion.entries import ObservedEntries, check_pairs
-from mflib.completion.gradient import gradient_steps
-from mflib.completion.model import (
-    CompletionStep,
-    Factors,
-    central_score,
-    check_domain,
-    check_nonnegative,
-    expectation,
-    initial_factors,
-    loss_of,
-)
+from mflib.completion.problem import CompletionProblem, initial_factors
 from mflib.completion.sgd import sgd_steps
-from mflib.descent import has_exploded
-
-_MANY = 10**9
+from mflib.descent import descent_steps
+from mflib.iteration import Iterate, drive, has_exploded, report
+from mflib.losses import find_loss
+from mflib.nmf import entries_of_product
 
 _COLUMN = (1 << 32) - 1  # the digits of a packed pair that hold its column
 
+# The parameters of an estimator are its fields; scikit-learn does the rest.
+_estimator = dataclass(eq=False, repr=False, kw_only=True)
 
+
+@_estimator
 class _Completion(RegressorMixin, BaseEstimator):
     """What the three estimators share: all but the steps they take."""
 
     loss = "squared"
+    weighting = "count"
 
-    def fit(self, pairs: ArrayLike, values: ArrayLike, validation=None):
+    rank: int = field(default=20, kw_only=False)
+    regularization: float = 0.1
+    biases: bool = True
+    non_negative: bool = False
+    max_iter: int = 10
+    tol: float = 0.0
+    init_scale: float = 0.01
+    dtype: type = np.float64
+    random_state: Any = None
+    verbose: bool = False
+
+    def fit(self, X: ArrayLike, y: ArrayLike, validation=None):
         """Fit the factors to observed entries.
 
         Parameters
         ----------
-        pairs : (n_entries, 2) array of whole numbers
-            Row and column of each entry, counted from 0. Duplicates count as often as they stand.
-        values : (n_entries,) array
-        validation : tuple (pairs, values), optional
+        X : (n_entries, 2) array of whole numbers
+            Pairs: row and column of each entry, counted from 0. Duplicates count as often as they
+            stand.
+        y : (n_entries,) array
+            The values.
+        validation : tuple (X, y), optional
             Held-out entries, whose loss is followed in `history_`.
 
         Returns
@@ -64,12 +72,15 @@ class _Completion(RegressorMixin, BaseEstimator):
         ConvergenceWarning
             If the iteration diverged, or did not meet `tol` in `max_iter` steps.
         """
-        n_steps = check_count(self.max_iter, _MANY, "max_iter")
-        tol = check_nonnegative(self.tol, "tol")
-        self._fit(pairs, values, n_steps, tol, validation)
-        return self._report()
+        limits = check_limits(self.tol, self.max_iter)
+        problem, start = self._begin(X, y)
+        if validation is not None:
+            validation = self._check_entries(*validation, reset=False)
+            problem.entry_loss.check_data(validation.values, "values")
+            self.history_["validation_loss"] = []
+        return self._run(problem, start, *limits, validation)
 
-    def predict(self, pairs: ArrayLike) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the expected values of entries, of any rows and columns.
 
         With biases, a row that was never seen is predicted by μ + cⱼ, a column that was not by
@@ -78,15 +89,15 @@ class _Completion(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        pairs : (n_entries, 2) array of whole numbers
+        X : (n_entries, 2) array of whole numbers
 
         Returns
         -------
         (n_entries,) array
         """
         check_is_fitted(self)
-        pairs = check_pairs(validate_data(self, pairs, reset=False, dtype=None))
-        return expectation(self._scores(*pairs.T), self.loss)
+        pairs = check_pairs(validate_data(self, X, reset=False, dtype=None))
+        return self._expectations(*pairs.T)
 
     def recommend(
         self, row: int, n: int = 10, *, exclude_seen: bool = True
@@ -111,13 +122,14 @@ class _Completion(RegressorMixin, BaseEstimator):
         predictions : (n,) array
         """
         check_is_fitted(self)
-        row = check_count(row, _MANY, "row", smallest=0)
+        row, n = check_count(row, "row", smallest=0), check_count(n, "n")
         candidates = self.column_counts_ > 0
         if exclude_seen:
-            candidates[self._seen[self._seen >> 32 == row] & _COLUMN] = False
+            own = slice(*np.searchsorted(self._seen, [row << 32, (row + 1) << 32]))
+            candidates[self._seen[own] & _COLUMN] = False
         columns = np.flatnonzero(candidates)
-        predictions = expectation(self._scores(np.full_like(columns, row), columns), self.loss)
-        best = np.argsort(-predictions, kind="stable")[: check_count(n, _MANY, "n")]
+        predictions = self._expectations(np.full_like(columns, row), columns)
+        best = np.argsort(-predictions, kind="stable")[:n]
         return columns[best], predictions[best]
 
     def similar(self, column: int, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +151,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         seen = self.column_counts_ > 0
-        column = check_count(column, len(seen) - 1, "column", smallest=0)
+        column = check_count(column, "column", smallest=0, largest=len(seen) - 1)
         if not seen[column]:
             raise ValueError(f"column {column} was never seen in training")
         lengths = np.linalg.norm(self.V_, axis=1)
@@ -147,7 +159,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         cosines = V @ V[column]
         seen[column] = False
         others = np.flatnonzero(seen)
-        best = others[np.argsort(-cosines[others], kind="stable")][: check_count(n, _MANY, "n")]
+        best = others[np.argsort(-cosines[others], kind="stable")][: check_count(n, "n")]
         return best, cosines[best]
 
     def __sklearn_tags__(self):
@@ -156,103 +168,105 @@ class _Completion(RegressorMixin, BaseEstimator):
         tags.regressor_tags.poor_score = True
         return tags
 
-    def _steps(self, entries: ObservedEntries, start: Factors) -> Iterator[CompletionStep]:
+    def _steps(self, problem: CompletionProblem, start) -> Iterator[Iterate]:
         raise NotImplementedError
 
     def _losses(self, step):
         """Return the loss of the training data, and the number whose change ends the iteration."""
         return step.loss, step.objective
 
-    def _fit(self, pairs, values, n_steps, tol, validation=None):
-        entries = self._check_entries(pairs, values, reset=True)
+    def _explosion(self, n):
+        return (
+            f"diverged in step {n}: the loss is not finite, or more than a million times what it "
+            f"was; learning_rate={self.learning_rate:g} is too large, try a tenth"
+        )
+
+    def _check_entries(self, X, y, reset):
+        X, y = validate_data(self, X, y, reset=reset, dtype=None, y_numeric=True)
+        return ObservedEntries(X, y)
+
+    def _begin(self, X, y):
+        """Return the problem of these entries and a start, and forget what was before."""
+        entries = self._check_entries(X, y, reset=True)
         self._random_state = check_random_state(self.random_state)
-        start = self._start(entries)
-        self.mean_ = central_score(entries.values, self.loss)
+        problem, start = self._pose(entries)
+        entries = problem.entries
+        self.mean_ = problem.entry_loss.best_constant(entries.values)
         self.row_counts_, self.column_counts_ = entries.row_counts, entries.column_counts
         self._seen = _packed(entries)
         self.n_iter_, self.history_ = 0, {"loss": []}
-        if validation is not None:
-            validation = self._check_entries(*validation, reset=False)
-            check_domain(validation.values, self.loss)
-            self.history_["validation_loss"] = []
-        self._run(entries, start, n_steps, tol, validation)
+        return problem, start
 
-    def _start(self, entries):
-        return initial_factors(
-            entries,
-            check_count(self.rank, _MANY, "rank"),
-            biases=self.biases,
-            scale=self.init_scale,
+    def _pose(self, entries, mean=None):
+        problem = CompletionProblem(
+            entries.astype(self.dtype),
+            regularization=self.regularization,
+            weighting=self.weighting,
             loss=self.loss,
+            biases=self.biases,
             non_negative=self.non_negative,
-            dtype=self.dtype,
-            random_state=self._random_state,
+            mean=mean if self.biases else None,
         )
+        options = {"dtype": self.dtype, "random_state": self._random_state}
+        return problem, initial_factors(problem, self.rank, scale=self.init_scale, **options)
 
-    def _check_entries(self, pairs, values, reset):
-        pairs, values = validate_data(self, pairs, values, reset=reset, dtype=None, y_numeric=True)
-        return ObservedEntries(pairs, values)
+    def _run(self, problem, start, tol, max_iter, validation=None):
+        """Take steps until a stopping rule holds, keep the last good iterate, and say why."""
+        steps, done = self._steps(problem, start), self.n_iter_
+        previous, at_zero = np.inf, problem.loss_at_zero(start)
 
-    def _run(self, entries, start, n_steps, tol, validation=None):
-        """Take steps until a stopping rule holds, and keep the last finite iterate."""
-        steps = self._steps(entries, start)
-        limit, previous = _size(entries, start, self.loss), np.inf
-        self._keep(next(steps))
-        self.converged_, self.message_ = tol == 0, f"not converged after {n_steps} steps"
-        for step in tqdm(islice(steps, n_steps), total=n_steps, disable=not self.verbose):
-            loss, monitored = self._losses(step)
-            if has_exploded(monitored, limit) or not _is_finite(step):
-                self.converged_, self.message_ = False, self._explosion()
-                break
-            self._keep(step)
-            self.n_iter_ += 1
-            self._record(loss / len(entries), validation)
-            if tol > 0 and abs(previous - monitored) <= tol * monitored:
-                self.converged_ = True
-                break
-            previous = monitored
-        if self.converged_:
-            self.message_ = f"stopped as planned after {self.n_iter_} steps"
+        def watch(step):
+            if step.n_iter > 0:
+                progress.update()
+                self.history_["loss"].append(self._losses(step)[0] / len(problem.entries))
+            if step.n_iter > 0 and validation is not None:
+                scores = self._scores(step.factors, validation.rows, validation.columns)
+                loss = problem.entry_loss.total(validation.values, scores)
+                self.history_["validation_loss"].append(loss / len(validation))
 
-    def _report(self):
-        """Warn the caller of the caller, if there is reason to."""
-        if not self.converged_:
-            warn(self.message_, ConvergenceWarning, stacklevel=3)
+        def broken(step):
+            loss = self._losses(step)[1]
+            bad = step.n_iter > 0 and (
+                not all(np.isfinite(factor).all() for factor in step.factors)
+                or (has_exploded(loss, at_zero) and has_exploded(loss, problem.objective(start)))
+            )
+            return self._explosion(done + step.n_iter) if bad else ""
+
+        def settled(step):
+            nonlocal previous
+            before, previous = previous, self._losses(step)[1] if step.n_iter > 0 else np.inf
+            return abs(before - previous) <= tol * previous
+
+        with tqdm(total=max_iter, disable=not self.verbose) as progress:
+            run = drive(steps, max_iter, settled if tol > 0 else None, broken, watch=watch)
+        for losses in self.history_.values():
+            del losses[done + run.step.n_iter :]  # that of a broken step
+        self._factors = run.step.factors
+        self.U_, self.V_, self.row_bias_, self.column_bias_ = (*self._factors, None, None)[:4]
+        report(self, run, stacklevel=4)
+        self.n_iter_ += done
         return self
 
-    def _explosion(self):
-        return (
-            f"diverged in step {self.n_iter_ + 1}: the loss is not finite, or more than a million "
-            f"times what it was; learning_rate={self.learning_rate:g} is too large, try a tenth"
-        )
+    def _expectations(self, rows, columns):
+        return find_loss(self.loss).mean(self._scores(self._factors, rows, columns))
 
-    def _keep(self, step):
-        self.U_, self.V_ = step.U, step.V
-        self.row_bias_, self.column_bias_ = step.row_bias, step.column_bias
-
-    def _record(self, loss, validation):
-        self.history_["loss"].append(loss)
-        if validation is not None:
-            scores = self._scores(validation.rows, validation.columns)
-            held_out = loss_of(validation.values, scores, self.loss) / len(validation)
-            self.history_["validation_loss"].append(held_out)
-
-    def _scores(self, rows, columns):
-        """Return x̂ᵢⱼ, from what is known."""
-        row_known = _known(self.row_counts_, rows)
-        column_known = _known(self.column_counts_, columns)
-        both = row_known & column_known
-        scores = np.full(len(rows), self.mean_, dtype=self.U_.dtype)
-        products = Factors(self.U_, self.V_).scores(rows[both], columns[both])
-        if self.row_bias_ is None:
-            scores[both] = products
+    def _scores(self, factors, rows, columns):
+        """Return the scores of entries, from what is known of their rows and columns."""
+        U, V, *biases = factors
+        rows_known = _known(self.row_counts_, rows)
+        columns_known = _known(self.column_counts_, columns)
+        both = rows_known & columns_known
+        scores = np.full(len(rows), self.mean_, dtype=U.dtype)
+        if biases:
+            scores[rows_known] += biases[0][rows[rows_known]]
+            scores[columns_known] += biases[1][columns[columns_known]]
         else:
-            scores[row_known] += self.row_bias_[rows[row_known]]
-            scores[column_known] += self.column_bias_[columns[column_known]]
-            scores[both] += products
+            scores[both] = 0
+        scores[both] += entries_of_product(U, V, rows[both], columns[both])
         return scores
 
 
+@_estimator
 class ALS(_Completion):
     """Matrix completion by alternating least squares.
 
@@ -313,49 +327,17 @@ class ALS(_Completion):
     array([4.])
     """
 
-    def __init__(
-        self,
-        rank=20,
-        *,
-        regularization=0.1,
-        weighting="count",
-        biases=True,
-        non_negative=False,
-        solver="numpy",
-        max_iter=10,
-        tol=0.0,
-        init_scale=0.01,
-        dtype=np.float64,
-        random_state=None,
-        verbose=False,
-    ):
-        self.rank = rank
-        self.regularization = regularization
-        self.weighting = weighting
-        self.biases = biases
-        self.non_negative = non_negative
-        self.solver = solver
-        self.max_iter = max_iter
-        self.tol = tol
-        self.init_scale = init_scale
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+    weighting: str = "count"
+    solver: str = "numpy"
 
-    def _steps(self, entries, start):
-        return als_steps(
-            entries,
-            start,
-            regularization=self.regularization,
-            weighting=self.weighting,
-            non_negative=self.non_negative,
-            solver=self.solver,
-        )
+    def _steps(self, problem, start):
+        return als_steps(problem, start, solver=self.solver)
 
-    def _explosion(self):
-        return f"overflow in step {self.n_iter_ + 1}: scale the values, or raise regularization"
+    def _explosion(self, n):
+        return f"overflow in step {n}: scale the values, or raise regularization"
 
 
+@_estimator
 class SGD(_Completion):
     """Matrix completion by stochastic gradient descent, one entry at a time.
 
@@ -412,38 +394,12 @@ class SGD(_Completion):
     array([1.1, 3. ])
     """
 
-    def __init__(
-        self,
-        rank=20,
-        *,
-        learning_rate=0.01,
-        regularization=0.1,
-        decay=0.0,
-        loss="squared",
-        biases=True,
-        non_negative=False,
-        max_iter=30,
-        tol=0.0,
-        init_scale=0.01,
-        dtype=np.float64,
-        random_state=None,
-        verbose=False,
-    ):
-        self.rank = rank
-        self.learning_rate = learning_rate
-        self.regularization = regularization
-        self.decay = decay
-        self.loss = loss
-        self.biases = biases
-        self.non_negative = non_negative
-        self.max_iter = max_iter
-        self.tol = tol
-        self.init_scale = init_scale
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+    learning_rate: float = 0.01
+    decay: float = 0.0
+    loss: str = "squared"
+    max_iter: int = 30
 
-    def partial_fit(self, pairs: ArrayLike, values: ArrayLike):
+    def partial_fit(self, X: ArrayLike, y: ArrayLike):
         """Do one epoch over some entries, starting from the factors as they are.
 
         Rows and columns that were not there before are added, with random factors. μ stays the mean
@@ -451,59 +407,42 @@ class SGD(_Completion):
 
         Parameters
         ----------
-        pairs, values : as for `fit`
+        X, y : as for `fit`
 
         Returns
         -------
         self
         """
         if not hasattr(self, "U_"):
-            self._fit(pairs, values, n_steps=1, tol=0)
-            return self._report()
-        entries = self._check_entries(pairs, values, reset=False)
+            return self._run(*self._begin(X, y), tol=0, max_iter=1)
+        entries = self._check_entries(X, y, reset=False)
         shape = np.maximum(entries.shape, (len(self.U_), len(self.V_)))
         entries = ObservedEntries(entries.pairs, entries.values, tuple(shape))
-        start = self._grown(self._start(entries))
-        m, n = len(self.row_counts_), len(self.column_counts_)
-        self.row_counts_ = np.pad(self.row_counts_, (0, shape[0] - m)) + entries.row_counts
-        self.column_counts_ = np.pad(self.column_counts_, (0, shape[1] - n)) + entries.column_counts
-        self._seen = np.union1d(self._seen, _packed(entries))
-        self._run(entries, start, n_steps=1, tol=0)
-        return self._report()
-
-    def _grown(self, start):
-        """Return the factors as they are, and those of the start for new rows and columns."""
-        if start.U.shape[1] != self.U_.shape[1] or (self.row_bias_ is None) == self.biases:
+        problem, start = self._pose(entries, self.mean_)
+        if start.U.shape[1] != self.U_.shape[1] or len(start) != len(self._factors):
             raise ValueError("rank or biases changed since the first call; fit again to change it")
-        fitted = (self.U_, self.V_, self.row_bias_, self.column_bias_)[: len(start.parts)]
-        U, V, *biases = (
-            np.concatenate([old, new[len(old) :]])
-            for old, new in zip(fitted, start.parts, strict=True)
-        )
-        return Factors(U, V, self.mean_ if biases else 0.0, *biases)
+        start = [_grown(old, new) for old, new in zip(self._factors, start, strict=True)]
+        counts = entries.row_counts, entries.column_counts
+        self.row_counts_ = counts[0] + _grown(self.row_counts_, 0 * counts[0])
+        self.column_counts_ = counts[1] + _grown(self.column_counts_, 0 * counts[1])
+        self._seen = _packed(entries, self._seen)
+        return self._run(problem, problem.as_factors(start), tol=0, max_iter=1)
 
-    def _steps(self, entries, start):
-        learning_rate = check_nonnegative(self.learning_rate, "learning_rate")
-        decay = check_nonnegative(self.decay, "decay")
-        return sgd_steps(
-            entries,
-            start,
-            learning_rate=learning_rate / (1 + decay * self.n_iter_),
-            regularization=self.regularization,
-            decay=decay,
-            loss=self.loss,
-            non_negative=self.non_negative,
-            random_state=self._random_state,
-        )
+    def _steps(self, problem, start):
+        rate = check_positive(self.learning_rate, "learning_rate")
+        decay = check_non_negative(self.decay, "decay")
+        options = {"decay": decay, "random_state": self._random_state}
+        return sgd_steps(problem, start, learning_rate=rate / (1 + decay * self.n_iter_), **options)
 
     def _losses(self, step):
         return step.running_loss, step.running_loss
 
 
+@_estimator
 class GradientDescent(_Completion):
     """Matrix completion by gradient descent on all entries at once.
 
-    It is here to be compared: an epoch moves the factors once. See `gradient_steps`.
+    It is here to be compared: an epoch moves the factors once. It is lesson 4's `descent_steps`.
 
     Parameters
     ----------
@@ -536,51 +475,13 @@ class GradientDescent(_Completion):
     array([4.])
     """
 
-    def __init__(
-        self,
-        rank=20,
-        *,
-        learning_rate=1e-3,
-        regularization=0.1,
-        weighting="count",
-        loss="squared",
-        biases=True,
-        non_negative=False,
-        max_iter=300,
-        tol=0.0,
-        init_scale=0.01,
-        dtype=np.float64,
-        random_state=None,
-        verbose=False,
-    ):
-        self.rank = rank
-        self.learning_rate = learning_rate
-        self.regularization = regularization
-        self.weighting = weighting
-        self.loss = loss
-        self.biases = biases
-        self.non_negative = non_negative
-        self.max_iter = max_iter
-        self.tol = tol
-        self.init_scale = init_scale
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+    learning_rate: float = 1e-3
+    weighting: str = "count"
+    loss: str = "squared"
+    max_iter: int = 300
 
-    def _steps(self, entries, start):
-        return gradient_steps(
-            entries,
-            start,
-            learning_rate=self.learning_rate,
-            regularization=self.regularization,
-            weighting=self.weighting,
-            loss=self.loss,
-            non_negative=self.non_negative,
-        )
-
-
-def _is_finite(factors):
-    return all(np.isfinite(part).all() for part in factors.parts)
+    def _steps(self, problem, start):
+        return descent_steps(problem, start, self.learning_rate, updates="simultaneous")
 
 
 def _known(counts, index):
@@ -589,15 +490,13 @@ def _known(counts, index):
     return inside & (counts[np.where(inside, index, 0)] > 0)
 
 
-def _packed(entries):
-    """Return each pair (row, column) as one number, row · 2³² + column."""
-    return entries.rows.astype(np.int64) << 32 | entries.columns
+def _grown(old, new):
+    """Return the old numbers, and the new ones of the rows that were not there before."""
+    return np.concatenate([old, new[len(old) :]])
 
 
-def _size(entries, start, loss):
-    """Return the loss of the zero matrix, plus what the start may add: what is large."""
-    u, v, *biases = (
-        np.linalg.norm(part.reshape(len(part), -1), axis=1).max() for part in start.parts
-    )
-    largest = abs(start.mean) + float(u * v + sum(biases))
-    return loss_of(entries.values, np.zeros(len(entries)), loss) + len(entries) * largest * largest
+def _packed(entries, earlier=()):
+    """Return each pair (row, column) once, as the number row · 2³² + column, in order."""
+    pairs = entries.rows.astype(np.int64) << 32 | entries.columns
+    pairs = np.sort(np.concatenate([pairs, np.asarray(earlier, dtype=np.int64)]))
+    return pairs[np.diff(pairs, prepend=-1) > 0]

@@ -20,47 +20,38 @@ Computer, 2009.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from mflib.completion.compiled import compiled
-from mflib.completion.entries import ObservedEntries
-from mflib.completion.model import (
-    LOSSES,
-    CompletionStep,
-    Factors,
-    Objective,
-    check_nonnegative,
-    check_start,
-)
-
-LOGISTIC, POISSON = LOSSES.index("logistic"), LOSSES.index("poisson")
+from mflib._compiled import compiled
+from mflib._validation import check_non_negative, check_positive
+from mflib.completion.problem import CompletionProblem
+from mflib.iteration import ProblemIterate, record
+from mflib.losses import CANONICAL, error_at, loss_at
 
 
-@dataclass(frozen=True)
-class SGDStep(CompletionStep):
+@record
+class SGDStep(ProblemIterate):
     """One iterate; `learning_rate` is the η that led to it.
 
     `running_loss` is the loss summed over the epoch, each entry with the factors that it met: it
     costs nothing, and follows `loss`. NaN at the start.
     """
 
-    learning_rate: float = np.nan
-    running_loss: float = np.nan
+    algorithm = "SGD"
+
+    learning_rate: float
+    running_loss: float
 
 
 def sgd_steps(
-    entries: ObservedEntries,
-    start: Factors,
+    problem: CompletionProblem,
+    start,
     *,
     learning_rate: float = 0.01,
-    regularization: float = 0.1,
     decay: float = 0.0,
-    loss: str = "squared",
-    non_negative: bool = False,
     random_state=None,
 ) -> Iterator[SGDStep]:
     """Yield the iterates of stochastic gradient descent, one epoch each, for ever.
@@ -70,19 +61,15 @@ def sgd_steps(
 
     Parameters
     ----------
-    entries : ObservedEntries
-    start : Factors
-        As from `initial_factors`; biases are fitted if it has some. Its type, float32 or float64,
-        is that of the arithmetic.
+    problem : CompletionProblem
+        With `weighting="count"`. If its factors shall not be negative, negative entries of uᵢ and
+        vⱼ are set to 0 after each visit.
+    start : iterate or factors, as from `initial_factors`
+        The type, float32 or float64, is that of the arithmetic.
     learning_rate : float
-        η of the first epoch.
-    regularization : float
-        λ, applied at every entry.
+        η of the first epoch, above 0.
     decay : float
         Epoch t, counted from 0, has the learning rate η / (1 + decay · t).
-    loss : {"squared", "logistic", "poisson"}
-    non_negative : bool
-        Whether to set negative entries of uᵢ and vⱼ to 0 after each visit.
     random_state : int, RandomState or None
         Chooses the order of the entries.
 
@@ -93,40 +80,42 @@ def sgd_steps(
 
     Examples
     --------
+    >>> from mflib.completion import ObservedEntries
     >>> entries = ObservedEntries.from_dense([[1, 2], [2, np.nan]])
-    >>> start = Factors(np.ones((2, 1)), np.ones((2, 1)))
-    >>> steps = sgd_steps(entries, start, learning_rate=0.1, regularization=0, random_state=0)
+    >>> problem = CompletionProblem(entries, regularization=0)
+    >>> start = np.ones((2, 1)), np.ones((2, 1))
+    >>> steps = sgd_steps(problem, start, learning_rate=0.1, random_state=0)
     >>> [round(next(steps).loss, 3) for _ in range(4)]
     [1.0, 0.678, 0.476, 0.353]
     """
-    check_nonnegative(learning_rate, "learning_rate")
-    check_nonnegative(decay, "decay")
-    check_start(entries, start)
-    entries = entries.astype(start.U.dtype)
-    objective = Objective(entries, regularization, "count", loss)
+    check_positive(learning_rate, "learning_rate")
+    check_non_negative(decay, "decay")
+    if problem.weighting != "count":
+        raise ValueError(
+            f"weighting is {problem.weighting!r}; SGD applies λ at every entry, and so lowers the "
+            "objective of weighting='count'"
+        )
+    factors = problem.as_factors(start)
+    entries, dtype = problem.entries.astype(factors.U.dtype), factors.U.dtype.type
     order = check_random_state(random_state).permutation(len(entries))
     # Compiled code need not ask whether an index without sign counts from the end.
     rows, columns = (x.astype(np.uint32)[order] for x in (entries.rows, entries.columns))
     data = rows, columns, entries.values[order]
-    options = LOSSES.index(loss), bool(non_negative)
+    mean, regularization = dtype(problem.mean), dtype(problem.regularization)
+    options = CANONICAL.index(problem.entry_loss.name), problem.non_negative
 
     def iterate(factors):
         rate = running_loss = np.nan
         for n_iter in count():
-            yield SGDStep(*factors, n_iter, objective, rate, running_loss)
+            yield SGDStep(n_iter, factors, problem, rate, running_loss)
             rate = learning_rate / (1 + decay * n_iter)
-            factors, running_loss = _epoch(data, factors, (rate, regularization), options)
+            factors = factors._make(factor.copy() for factor in factors)
+            U, V, b, c = (*factors, None, None)[:4]
+            with np.errstate(over="ignore", invalid="ignore"):
+                strengths = dtype(rate), regularization
+                running_loss = float(visit_entries(*data, U, V, mean, b, c, *strengths, *options))
 
-    return iterate(tuple(vars(start).values()))
-
-
-def _epoch(data, factors, strengths, options):
-    """Return new factors after one epoch, and the running loss."""
-    U, V, mean, b, c = (f.copy() if isinstance(f, np.ndarray) else f for f in factors)
-    with np.errstate(over="ignore", invalid="ignore"):
-        center, rate, regularization = map(U.dtype.type, (mean, *strengths))
-        loss = visit_entries(*data, U, V, center, b, c, rate, regularization, *options)
-    return (U, V, mean, b, c), float(loss)
+    return iterate(factors)
 
 
 @compiled
@@ -159,23 +148,3 @@ def visit_entries(
                 U[i, f] = max(U[i, f], 0)
                 V[j, f] = max(V[j, f], 0)
     return running_loss
-
-
-@compiled
-def error_at(score, x, loss):
-    """Return the expected value at a score, minus x: the derivative of the loss."""
-    if loss == LOGISTIC:
-        return type(x)(1 / (1 + np.exp(-score))) - x
-    if loss == POISSON:
-        return np.exp(score) - x
-    return score - x
-
-
-@compiled
-def loss_at(score, x, loss):
-    """Return the loss of one entry."""
-    if loss == LOGISTIC:
-        return np.log1p(np.exp(-abs(score))) + max(score, 0) - x * score
-    if loss == POISSON:
-        return np.exp(score) - x * score - x + (x * np.log(x) if x > 0 else 0)
-    return (score - x) ** 2 / 2

@@ -53,14 +53,39 @@ def about(got: Any, wanted: float) -> bool:
     return np.shape(got) == () and abs(got - wanted) < 0.01
 
 
-def pair(condition: Callable[[Any, Any], bool]) -> Callable[[Any], bool]:
-    """Return a test: the answer is a pair, and the condition holds."""
-    return lambda answer: np.shape(answer) == (2,) and condition(*answer)
+def pair(condition: Callable[..., Any]) -> Callable[..., bool]:
+    """Return a test: the answer is a pair, and the condition holds of its two parts.
+
+    What the test is given after the answer is handed on to the condition.
+    """
+    return lambda answer, *more: np.shape(answer) == (2,) and condition(*answer, *more)
 
 
-def number_mistake(number: float, hint: str) -> Mistake:
-    """Return the mistake of giving about this number."""
-    return Mistake(number, hint, lambda answer: about(answer, number))
+def number_mistakes(
+    *rows: tuple[float, str],
+    shows: Callable[[Any, float], bool] = about,
+    answer: Callable[[float], Any] = float,
+) -> list[Mistake]:
+    """Return the mistakes of a table whose rows are a wrong number and its hint.
+
+    Parameters
+    ----------
+    *rows : pairs (number, hint)
+    shows : function (answer, number) -> bool
+        Whether a learner's answer shows the number; by default, if it is about the number.
+    answer : function of a number
+        An answer that shows it; by default the number itself.
+
+    Examples
+    --------
+    >>> doubled, halved = number_mistakes((4, "that is doubled."), (1, "that is halved."))
+    >>> halved.answer, halved.hint, halved.matches(1.001), halved.matches(2)
+    (1.0, 'that is halved.', True, False)
+    """
+    return [
+        Mistake(answer(number), hint, lambda got, number=number: shows(got, number))
+        for number, hint in rows
+    ]
 
 
 def mistakes_with(hint: str, *answers: Any) -> list[Mistake]:

@@ -9,7 +9,7 @@ from mflib.exercises.base import (
     about,
     equal,
     mistakes_with,
-    number_mistake,
+    number_mistakes,
     pair,
     results,
 )
@@ -419,7 +419,7 @@ scale = Exercise(
     mistakes=[
         Mistake("1.41", "give a number, without quotes.", lambda c: isinstance(c, str)),
         Mistake(1.4, "close, but not to two decimals.", lambda c: abs(c - np.sqrt(2)) < 0.05),
-        number_mistake(2, "that is c²; take the square root."),
+        *number_mistakes((2, "that is c²; take the square root.")),
         Mistake(
             np.sqrt(0.5),
             "c is at least 1, so that u grows. (The minimum at 1/c is as steep as that at c.)",

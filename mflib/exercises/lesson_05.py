@@ -5,8 +5,8 @@ from scipy import sparse
 from scipy.special import expit
 from sklearn.linear_model import Ridge
 
-from mflib.completion import solve_rows
-from mflib.exercises.base import Exercise, Mistake, about, equal, number_mistake, results
+from mflib.exercises.base import Exercise, Mistake, about, equal, number_mistakes, results
+from mflib.least_squares import ridge_rows
 
 # 1. By hand
 
@@ -16,58 +16,40 @@ row_by_hand = Exercise(
     "division for every row, then for every column, and again.",
     hint="the derivative is Σ (u vⱼ − xⱼ) vⱼ + λ u over the rated films. Where is it zero?",
     accepts=about,
-    mistakes=[
-        number_mistake(
-            20 / 9,
-            "λ is forgotten: its term adds λ u to the derivative.",
-        ),
-        number_mistake(
+    mistakes=number_mistakes(
+        (20 / 9, "λ is forgotten: its term adds λ u to the derivative."),
+        (
             20 / 14,
             "the fourth film counts as rated 0. Missing is not zero: leave it out of both sums.",
         ),
-        number_mistake(
+        (
             20 / 12,
             "λ is counted once per rating, or the sum of squares was made a mean. Here λ counts "
             "once.",
         ),
-        number_mistake(
+        (
             20 / 13,
             "λ is counted once per film, or the missing rating is taken for 0 without any λ.",
         ),
-        number_mistake(
+        (
             20 / 6,
             "vⱼ stands in the error u vⱼ − xⱼ and once more in front of it: the sum is Σ vⱼ².",
         ),
-        number_mistake(
-            20 / 11,
-            "λ is doubled: both terms carry a ½, so no factor 2 is left.",
-        ),
-        number_mistake(
-            20 / 8,
-            "the sign of λ: the penalty makes u smaller, so λ adds to Σ vⱼ².",
-        ),
-        number_mistake(
+        (20 / 11, "λ is doubled: both terms carry a ½, so no factor 2 is left."),
+        (20 / 8, "the sign of λ: the penalty makes u smaller, so λ adds to Σ vⱼ²."),
+        (
             13 / 6,
             "13/6 answers the example of section 2. Here it is the mean of xⱼ/vⱼ, which weighs all "
             "films alike; least squares listens more to a large vⱼ.",
         ),
-        number_mistake(
+        (
             11 / 5,
             "Σ xⱼ / Σ vⱼ makes the errors sum to zero; the derivative weighs each error by vⱼ.",
         ),
-        number_mistake(
-            11 / 6,
-            "the weights vⱼ are missing, above and below: Σ vⱼ xⱼ and Σ vⱼ².",
-        ),
-        number_mistake(
-            20,
-            "that is Σ vⱼ xⱼ, the right side; divide by Σ vⱼ² + λ.",
-        ),
-        number_mistake(
-            4,
-            "that is the prediction for the fourth film; give u.",
-        ),
-    ],
+        (11 / 6, "the weights vⱼ are missing, above and below: Σ vⱼ xⱼ and Σ vⱼ²."),
+        (20, "that is Σ vⱼ xⱼ, the right side; divide by Σ vⱼ² + λ."),
+        (4, "that is the prediction for the fourth film; give u."),
+    ),
     variants=[2.0, np.float64(20 / 10), np.array(2)],
 )
 
@@ -140,7 +122,7 @@ def _row_by_mask(V, x, regularization):
 def _row_by_library(V, x, regularization):
     mask = sparse.csr_array(~np.isnan(x)[np.newaxis])
     values = sparse.csr_array(np.nan_to_num(x)[np.newaxis])
-    return solve_rows(values, mask, V, regularization)[0]
+    return ridge_rows(values, mask, V, regularization)[0]
 
 
 def _of_seen(function):
@@ -583,55 +565,39 @@ als_strengths = Exercise(
 
 # 5. Think
 
-
-def _whole_number_mistake(number, hint):
-    """Return the mistake of finding this number, as it is or rounded up or down."""
-    return Mistake(
-        np.floor(number),
-        hint,
-        lambda answer: np.shape(answer) == () and abs(answer - number) < 1,
-    )
-
-
 crossing = Exercise(
     solution=229,
     praise="That is three times the mean number of ratings per row or column. At the usual k of "
     "10 to 100 most of the work is in the Gram matrices, not in the systems.",
     hint="how often does a round use each rating, and how many systems does it solve?",
     accepts=about,
-    mistakes=[
-        _whole_number_mistake(
-            600_000 / 2625,
-            "the costs are equal at k = 228.57; which is the first whole k beyond?",
-        ),
-        _whole_number_mistake(
+    mistakes=number_mistakes(
+        (600_000 / 2625, "the costs are equal at k = 228.57; which is the first whole k beyond?"),
+        (
             300_000 / 2625,
             "every rating is used twice: in the Gram matrix of its row, and in that of its column.",
         ),
-        _whole_number_mistake(
+        (
             300_000 / 943,
             "that is the half step of the rows alone; a round also solves for 1682 columns.",
         ),
-        _whole_number_mistake(
+        (
             300_000 / 1682,
             "that is the half step of the columns alone; a round also solves for 943 rows.",
         ),
-        _whole_number_mistake(
-            200_000 / 2625,
-            "the ⅓ of k³/3 is lost.",
-        ),
-        _whole_number_mistake(
-            1_800_000 / 2625,
-            "the ⅓ of k³/3 came in twice: multiply the 200,000 k² by 3 once.",
-        ),
-        _whole_number_mistake(
+        (200_000 / 2625, "the ⅓ of k³/3 is lost."),
+        (1_800_000 / 2625, "the ⅓ of k³/3 came in twice: multiply the 200,000 k² by 3 once."),
+        (
             1_200_000 / 2625,
             "that takes 2k² operations a rating; the half of a symmetric matrix is enough, k².",
         ),
-        _whole_number_mistake(
+        (
             6 * 943 * 1682 / 2625,
             "that counts all 943 · 1682 pairs; only the 100,000 ratings enter the Gram matrices.",
         ),
-    ],
+        # Rounded up or down, a number shows the same mistake.
+        shows=lambda answer, number: np.shape(answer) == () and abs(answer - number) < 1,
+        answer=np.floor,
+    ),
     variants=[229.0, np.int64(229)],
 )

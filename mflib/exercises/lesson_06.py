@@ -3,7 +3,16 @@
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from mflib.exercises.base import Exercise, Mistake, about, equal, mistakes_with, pair, results
+from mflib.exercises.base import (
+    Exercise,
+    Mistake,
+    about,
+    equal,
+    mistakes_with,
+    number_mistakes,
+    pair,
+    results,
+)
 from mflib.sequential import MeanValue, fit_transitions
 
 # 1. By hand
@@ -41,17 +50,6 @@ state_by_hand = Exercise(
 
 # 2. What an eigenvalue says
 
-
-def _period_mistake(number, hint):
-    """Return the mistake of giving about this period."""
-    return Mistake((number, 2), hint, pair(lambda period, _: about(period, number)))
-
-
-def _half_life_mistake(number, hint):
-    """Return the mistake of giving about this half-life."""
-    return Mistake((8, number), hint, pair(lambda _, half_life: about(half_life, number)))
-
-
 eigenvalue_by_hand = Exercise(
     solution=(8, 2),
     praise="|λ|² = ½ and 8 · 45° = 360°. A period is four half-lives, so 1/16 is left after one: "
@@ -61,27 +59,30 @@ eigenvalue_by_hand = Exercise(
     accepts=lambda got, wanted: np.shape(got) == (2,) and all(map(about, got, wanted)),
     mistakes=[
         Mistake((2, 8), "the two are swapped: give the period first."),
-        _period_mistake(4, "λ⁴ = −¼: after 4 steps the state is upside down, half a turn."),
-        _period_mistake(np.pi / 4, "that is the angle of one step; how many make 2π?"),
-        _period_mistake(45, "that is the angle of one step in degrees; how many make 360°?"),
-        _period_mistake(1 / 8, "that is the share of a turn in one step; the period is 1 over it."),
-        _period_mistake(
-            4 * np.pi, "½ is the imaginary part; the angle is that of the point, arctan(½ / ½)."
+        *number_mistakes(
+            (4, "λ⁴ = −¼: after 4 steps the state is upside down, half a turn."),
+            (np.pi / 4, "that is the angle of one step; how many make 2π?"),
+            (45, "that is the angle of one step in degrees; how many make 360°?"),
+            (1 / 8, "that is the share of a turn in one step; the period is 1 over it."),
+            (4 * np.pi, "½ is the imaginary part; the angle is that of the point, arctan(½ / ½)."),
+            (2**1.5 * np.pi, "that divides by |λ|; the period is 2π divided by the angle."),
+            shows=pair(lambda period, _, number: about(period, number)),
+            answer=lambda number: (number, 2),
         ),
-        _period_mistake(
-            2**1.5 * np.pi, "that divides by |λ|; the period is 2π divided by the angle."
+        *number_mistakes(
+            (1, "that takes the real part, or |λ|², for |λ|. Pythagoras: |λ|² = ¼ + ¼."),
+            (4, "after 4 steps ¼ is left; ask for ½."),
+            (-2, "the sign: |λ| < 1, so this fades. log ½ and log |λ| are negative."),
+            (0.5, "upside down: that is half-lives per step."),
+            (
+                -1 / np.log(np.sqrt(0.5)),
+                "that is when 1/e is left; ½ is asked for: log ½ / log |λ|.",
+            ),
+            (np.sqrt(0.5), "that is |λ|, what one step leaves; how many leave ½?"),
+            (0.25, "that is in periods; give steps."),
+            shows=pair(lambda _, half_life, number: about(half_life, number)),
+            answer=lambda number: (8, number),
         ),
-        _half_life_mistake(
-            1, "that takes the real part, or |λ|², for |λ|. Pythagoras: |λ|² = ¼ + ¼."
-        ),
-        _half_life_mistake(4, "after 4 steps ¼ is left; ask for ½."),
-        _half_life_mistake(-2, "the sign: |λ| < 1, so this fades. log ½ and log |λ| are negative."),
-        _half_life_mistake(0.5, "upside down: that is half-lives per step."),
-        _half_life_mistake(
-            -1 / np.log(np.sqrt(0.5)), "that is when 1/e is left; ½ is asked for: log ½ / log |λ|."
-        ),
-        _half_life_mistake(np.sqrt(0.5), "that is |λ|, what one step leaves; how many leave ½?"),
-        _half_life_mistake(0.25, "that is in periods; give steps."),
         Mistake(
             (8, 3),
             "the period is right. Each step leaves |λ| of the swing; how many leave ½?",
@@ -445,20 +446,6 @@ def _near(got, wanted):
     return abs(got - wanted) < 0.03
 
 
-def _factor_mistake(number, hint):
-    """Return the mistake of giving about this T."""
-    return Mistake((number, 2), hint, pair(lambda factor, _: about(factor, number)))
-
-
-def _announced_mistake(number, hint):
-    """Return the mistake of giving about this half-life, with the right T."""
-    return Mistake(
-        (_FITTED, number),
-        hint,
-        pair(lambda factor, half_life: about(factor, _FITTED) and _near(half_life, number)),
-    )
-
-
 program_rule = Exercise(
     solution=(_FITTED, _half_life(_FITTED)),
     praise="The true half-life is 6.6 steps. For any A the rule holds with T = 0.618 A, and who "
@@ -469,45 +456,48 @@ program_rule = Exercise(
         np.shape(got) == (2,) and about(got[0], wanted[0]) and _near(got[1], wanted[1])
     ),
     mistakes=[
-        _factor_mistake(
-            _FITTED / _FACTOR,
-            "that is T if nothing changes, A = 1. Here each state is 0.9 of the one before.",
+        *number_mistakes(
+            (
+                _FITTED / _FACTOR,
+                "that is T if nothing changes, A = 1. Here each state is 0.9 of the one before.",
+            ),
+            (_FACTOR, "with T = A both terms are the next state, and the rule gives it twice."),
+            (_FACTOR / 2, "½ + ½² is ¾: with T = A/2 the rule gives too little, for it has T²."),
+            (-_FACTOR - _FITTED, "that meets the rule, too; the positive number is asked for."),
+            (
+                _FACTOR + _FITTED,
+                "the signs are those of T² − 0.9 T − 0.81 = 0; the rule says "
+                "T² + 0.9 T − 0.81 = 0.",
+            ),
+            *(
+                (
+                    max(np.roots(equation).real),
+                    "the three states are not the same: if W_{t−2} is w, then W_{t−1} is 0.9 w, "
+                    "and Wₜ is 0.81 w.",
+                )
+                for equation in ([1, 1, -0.9], [1, 1, -0.81], [0.9, 1, -0.9])
+            ),
+            shows=pair(lambda factor, _, number: about(factor, number)),
+            answer=lambda number: (number, 2),
         ),
-        _factor_mistake(
-            _FACTOR, "with T = A both terms are the next state, and the rule gives it twice."
-        ),
-        _factor_mistake(
-            _FACTOR / 2, "½ + ½² is ¾: with T = A/2 the rule gives too little, for it has T²."
-        ),
-        _factor_mistake(
-            -_FACTOR - _FITTED, "that meets the rule, too; the positive number is asked for."
-        ),
-        _factor_mistake(
-            _FACTOR + _FITTED,
-            "the signs are those of T² − 0.9 T − 0.81 = 0; the rule says T² + 0.9 T − 0.81 = 0.",
-        ),
-        *(
-            _factor_mistake(
-                max(np.roots(equation)),
-                "the three states are not the same: if W_{t−2} is w, then W_{t−1} is 0.9 w, and "
-                "Wₜ is 0.81 w.",
-            )
-            for equation in ([1, 1, -0.9], [1, 1, -0.81], [0.9, 1, -0.9])
-        ),
-        _announced_mistake(
-            _half_life(_FACTOR),
-            "that is the true half-life, that of A. The reader takes T for the transition.",
-        ),
-        _announced_mistake(1 / _half_life(_FITTED), "upside down: that is half-lives per step."),
-        _announced_mistake(
-            -_half_life(_FITTED), "the sign: T < 1, so this fades. ln ½ and ln T are negative."
-        ),
-        _announced_mistake(
-            -1 / np.log(_FITTED), "that is when 1/e is left; ½ is asked for: ln ½ / ln T."
-        ),
-        _announced_mistake(
-            0.5 / (1 - _FITTED),
-            "each step takes 44 % of what is left, not of the start: ln ½ / ln T.",
+        *number_mistakes(
+            (
+                _half_life(_FACTOR),
+                "that is the true half-life, that of A. The reader takes T for the transition.",
+            ),
+            (1 / _half_life(_FITTED), "upside down: that is half-lives per step."),
+            (-_half_life(_FITTED), "the sign: T < 1, so this fades. ln ½ and ln T are negative."),
+            (-1 / np.log(_FITTED), "that is when 1/e is left; ½ is asked for: ln ½ / ln T."),
+            (
+                0.5 / (1 - _FITTED),
+                "each step takes 44 % of what is left, not of the start: ln ½ / ln T.",
+            ),
+            shows=pair(
+                lambda factor, half_life, number: (
+                    about(factor, _FITTED) and _near(half_life, number)
+                )
+            ),
+            answer=lambda number: (_FITTED, number),
         ),
         Mistake(
             (_half_life(_FITTED), _FITTED),
@@ -528,6 +518,6 @@ program_rule = Exercise(
     variants=[
         [0.556, 1.2],
         (0.56, 1.18),
-        np.array([max(np.roots([1, 0.9, -0.81])), np.log(2) / -np.log(_FITTED)]),
+        np.array([max(np.roots([1, 0.9, -0.81]).real), np.log(2) / -np.log(_FITTED)]),
     ],
 )

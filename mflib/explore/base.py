@@ -1,6 +1,7 @@
 """What every explorer is made of.
 
-An explorer is a subclass of `Explorer` with three parts and nothing else:
+An explorer is a subclass of `Explorer` whose docstring names its lesson, with three parts and
+nothing else:
 
 * `controls`, a dictionary from setting names to `Slider`, `LogSlider` or `Choice`;
 * `compute(**settings)`, a pure function that returns a result with `state` (one word or two) and
@@ -8,7 +9,8 @@ An explorer is a subclass of `Explorer` with three parts and nothing else:
 * `draw(fig)` and `update(result)`, which make the artists once and then set their data.
 
 Artists that change are made with `animated=True`: everything else is drawn once and kept as a
-background, so that a new picture costs a few milliseconds.
+background, so that a new picture costs a few milliseconds. A legend is made from these artists, by
+their `label`; where several look alike, the first of them has it.
 """
 
 import html

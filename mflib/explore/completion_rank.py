@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 
 import numpy as np
 
-from mflib.completion import Factors, ObservedEntries, als_steps
+from mflib.completion import ALSStep, CompletionProblem, ObservedEntries, als_steps
 from mflib.datasets import make_film_club
 from mflib.explore.base import Explorer, LogSlider, Slider
+from mflib.iteration import nth
 from mflib.plotting import DATA, ERROR, PREDICTION, QUIET
 
 PEOPLE, FILMS, RATINGS = 60, 40, 1200
@@ -57,8 +57,7 @@ def _problem():
     held_out = ObservedEntries(club.pairs[held_out], club.ratings[held_out], shape)
     biases = _fit(training, np.zeros((PEOPLE, 1)), np.zeros((FILMS, 1)), 0.03)
     gaps_zero = np.zeros(shape)
-    residuals = training.values - biases.scores(training.rows, training.columns)
-    gaps_zero[training.rows, training.columns] = residuals
+    gaps_zero[training.rows, training.columns] = -_errors(biases, training)
     left, values, right = np.linalg.svd(gaps_zero, full_matrices=False)
     start = left * np.sqrt(values), right.T * np.sqrt(values)
     people = np.argsort(np.argmax(club.U, axis=1), kind="stable")  # by favourite genre
@@ -68,25 +67,30 @@ def _problem():
 
 def _fit(entries, U, V, regularization):
     """Return factors and biases after a few steps of ALS."""
-    start = Factors(U, V, entries.values.mean(), np.zeros(PEOPLE), np.zeros(FILMS))
-    return next(islice(als_steps(entries, start, regularization=regularization), STEPS, None))
+    problem = CompletionProblem(entries, regularization=regularization, biases=True)
+    return nth(als_steps(problem, (U, V, np.zeros(PEOPLE), np.zeros(FILMS))), STEPS)
 
 
 @lru_cache(maxsize=64)
-def _fits(regularization):
-    """Return the fits at all ranks. At rank 0 the factors start, and stay, at zero."""
+def fits_of_all_ranks(regularization: float) -> tuple[list[ALSStep], np.ndarray, np.ndarray]:
+    """Return the fits at all ranks, and their errors on ratings seen and held out.
+
+    At rank 0 the factors start, and stay, at zero.
+    """
     problem = _problem()
     U, V = problem.start
     fits = [_fit(problem.training, 0 * U[:, :1], 0 * V[:, :1], regularization)]
     for k in range(1, HIGHEST_RANK + 1):
         fits.append(_fit(problem.training, U[:, :k], V[:, :k], regularization))
-    errors = [[_rmse(fit, e) for fit in fits] for e in (problem.training, problem.held_out)]
-    return fits, *map(np.array, errors)
+    training, held_out = (
+        np.array([np.sqrt(np.mean(_errors(fit, entries) ** 2)) for fit in fits])
+        for entries in (problem.training, problem.held_out)
+    )
+    return fits, training, held_out
 
 
-def _rmse(fit, entries):
-    errors = fit.scores(entries.rows, entries.columns) - entries.values
-    return np.sqrt(np.mean(errors**2))
+def _errors(fit, entries):
+    return fit.problem.scores(fit.factors, entries.rows, entries.columns) - entries.values
 
 
 def fit_ranks(rank: int, regularization: float) -> RankFit:
@@ -101,13 +105,20 @@ def fit_ranks(rank: int, regularization: float) -> RankFit:
     regularization : float
         λ, weighted by counts.
     """
-    fits, training, held_out = _fits(regularization)
+    fits, training, held_out = fits_of_all_ranks(regularization)
     fit = fits[rank]
-    rows, columns = np.indices((PEOPLE, FILMS))
-    reconstruction = fit.scores(rows.ravel(), columns.ravel()).reshape(PEOPLE, FILMS)
+    rows, columns = np.indices((PEOPLE, FILMS)).reshape(2, -1)
     best = int(np.argmin(held_out.round(2)))
     state, message = _describe(training, held_out, rank, best, regularization)
-    return RankFit(training, held_out, reconstruction, rank, best, state, message)
+    return RankFit(
+        training=training,
+        held_out=held_out,
+        reconstruction=fit.problem.scores(fit.factors, rows, columns).reshape(PEOPLE, FILMS),
+        rank=rank,
+        best=best,
+        state=state,
+        message=message,
+    )
 
 
 def _describe(training, held_out, rank, best, regularization):
@@ -131,7 +142,7 @@ def _describe(training, held_out, rank, best, regularization):
 
 
 class CompletionRankExplorer(Explorer):
-    """See the training error fall with the rank, the held-out error turn, and what is predicted."""
+    """See the training error fall with the rank, and the held-out error turn (lesson 5)."""
 
     controls = {
         "rank": Slider("Rank k", 0, HIGHEST_RANK, 1, 6),

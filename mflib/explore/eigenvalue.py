@@ -56,7 +56,9 @@ def state_path(modulus: float, angle: float, rhythm: str, steps: int) -> StatePa
     start = np.array([[[1.0, 0.0]]])
     path = np.concatenate([start, roll_forward(start, T[np.newaxis], (1,), steps)])[:, 0]
     state, message = _describe(modulus, angle, complex(x, y), path)
-    return StatePath(T, complex(x, y), path, state, message)
+    return StatePath(
+        transition=T, eigenvalue=complex(x, y), path=path, state=state, message=message
+    )
 
 
 def _describe(modulus, angle, eigenvalue, path):
@@ -87,7 +89,7 @@ def _describe(modulus, angle, eigenvalue, path):
 
 
 class EigenvalueExplorer(Explorer):
-    """Drag an eigenvalue of T through the complex plane, and see where the states go."""
+    """Drag an eigenvalue of T through the complex plane, see where the states go (lesson 6)."""
 
     controls = {
         "modulus": Slider("Modulus |λ|", 0.0, 1.5, 0.01, 0.8),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from mflib.completion import ALS
 from mflib.datasets import make_film_club
@@ -38,7 +39,7 @@ class FilmMap:
 
 
 @lru_cache(maxsize=1)
-def _fitted():
+def fitted_club() -> tuple[Bunch, ALS]:
     """Return the film club and the model of its ratings."""
     club = make_film_club(random_state=0)
     model = ALS(RANK, regularization=0.05, max_iter=30, random_state=0)
@@ -48,7 +49,7 @@ def _fitted():
 @lru_cache
 def plane_axes(plane: str) -> tuple[np.ndarray, tuple[str, str]]:
     """Return two orthonormal axes in the space of the factors, shape (4, 2), and their names."""
-    V = _fitted()[1].V_
+    V = fitted_club()[1].V_
     kind, *numbers = plane.replace(" and", "").split()
     axes = np.eye(RANK)
     if kind == "principal":  # directions of largest variance
@@ -70,7 +71,7 @@ def map_films(plane: str, film: int, n_neighbours: int) -> FilmMap:
     n_neighbours : int
         1 to 6. They are those of largest cosine between factors, in all four dimensions.
     """
-    club, model = _fitted()
+    club, model = fitted_club()
     directions, axes = plane_axes(plane)
     points = model.V_ @ directions
     share = points.var(axis=0).sum() / model.V_.var(axis=0).sum()
@@ -81,34 +82,37 @@ def map_films(plane: str, film: int, n_neighbours: int) -> FilmMap:
     found = len(set(neighbours) & set(nearest))
     same = np.sum((club.genres[neighbours] & club.genres[film - 1]).any(axis=1))
     near = "; ".join(f"{club.titles[j]}, {c:.2f}" for j, c in zip(neighbours, cosines, strict=True))
-    return FilmMap(
-        points,
-        axes,
-        float(share),
-        film - 1,
-        neighbours,
-        cosines,
-        nearest,
-        f"{same} of {n_neighbours} share{'s' if same == 1 else ''} a genre",
+    message = (
         f"“{club.titles[film - 1]}” ({genres_in_words(film - 1)}) is nearest, by cosine, to: "
         f"{near}. The plane shows {share:.0%} of the variance; also nearest on the map: "
-        f"{found} of {n_neighbours}",
+        f"{found} of {n_neighbours}"
+    )
+    return FilmMap(
+        points=points,
+        axes=axes,
+        share=float(share),
+        film=film - 1,
+        neighbours=neighbours,
+        cosines=cosines,
+        nearest=nearest,
+        state=f"{same} of {n_neighbours} share{'s' if same == 1 else ''} a genre",
+        message=message,
     )
 
 
 def genres_in_words(film: int) -> str:
     """Return the genres of a film, counted from 0."""
-    club, _ = _fitted()
+    club, _ = fitted_club()
     names = np.array(club.genre_names)[club.genres[film]]
     return " and ".join(names)
 
 
 class EmbeddingExplorer(Explorer):
-    """Choose a film, see its neighbours, and turn the map."""
+    """Choose a film, see its neighbours, and turn the map (lesson 5)."""
 
     controls = {
         "plane": Choice("Plane", PLANES, PLANES[0]),
-        "film": Slider("Film", 1, FILMS, 1, 98),
+        "film": Slider("Film", 1, FILMS, 1, 25),
         "n_neighbours": Slider("Neighbours", 1, MOST_NEIGHBOURS, 1, 4),
     }
     size = (9.4, 5.8)
@@ -132,7 +136,7 @@ class EmbeddingExplorer(Explorer):
         ax.axhline(0, color=QUIET, lw=0.8)
         ax.axvline(0, color=QUIET, lw=0.8)
         self._list.set_axis_off()
-        club, _ = _fitted()
+        club, _ = fitted_club()
         marks = (("o", MODEL), ("x", ERROR), ("^", OTHER), ("+", PREDICTION))
         self._genres = [
             ax.plot([], [], marker, color=color, mfc="none", mew=1.5, label=name, animated=True)[0]
@@ -150,7 +154,7 @@ class EmbeddingExplorer(Explorer):
 
     def update(self, result):
         """Move the marks, and label the film and its neighbours."""
-        genres = _fitted()[0].genres
+        genres = fitted_club()[0].genres
         for mark, members in zip(self._genres, genres.T, strict=True):
             mark.set_data(*result.points[members].T)
         for label, name in zip(self._names, result.axes, strict=True):
@@ -164,7 +168,7 @@ class EmbeddingExplorer(Explorer):
 
     def _write(self, points, labels):
         """Write the labels in a column, in the order of the points' heights, so that none meet."""
-        club, _ = _fitted()
+        club, _ = fitted_club()
         map_axes = self._leaders.axes
         lines = []
         films = sorted(labels, key=lambda film: points[film, 1])

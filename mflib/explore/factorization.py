@@ -49,11 +49,11 @@ def count_storage(m: int, n: int, k: int, factors: str = TWO) -> Storage:
     if k > min(m, n):
         end += f"; a rank above min(m, n) = {min(m, n)} is never needed"
     message = f"X holds {m} × {n} = {full:,} numbers; {names} hold {count} = {factored:,}, {end}."
-    return Storage(m, n, tuple(blocks), factored, state, message)
+    return Storage(m=m, n=n, blocks=tuple(blocks), factored=factored, state=state, message=message)
 
 
 class FactorizationExplorer(Explorer):
-    """Draw X ≈ U Vᵀ or X ≈ U Σ Vᵀ as blocks, to scale."""
+    """Draw X ≈ U Vᵀ or X ≈ U Σ Vᵀ as blocks, to scale (lesson 0)."""
 
     controls = {
         "m": Slider("Rows m", 1, 80, 1, 60),

@@ -13,7 +13,7 @@ import numpy as np
 from mflib.datasets import make_metro
 from mflib.explore.base import Choice, Explorer, Slider
 from mflib.plotting import MODEL, OTHER, QUIET
-from mflib.sequential import LastValue, MeanValue, RollingForecast, SequentialMF
+from mflib.sequential import LastValue, MeanValue, RollingForecast, TwoStageMF
 
 STATIONS, INTERVALS = 20, 18
 HIGHEST_RANK = 6
@@ -64,11 +64,19 @@ def forecast_errors(
     model = _model_errors(LAGS[lags], 7 if weekday_mean == REMOVED else None, int(days))
     baselines = _baseline_errors(int(days))
     state, message = _describe(model[rank - 1], baselines, rank, horizon)
-    return ForecastErrors(model, baselines, rank, horizon, state, message)
+    return ForecastErrors(
+        model=model,
+        baselines=baselines,
+        rank=rank,
+        horizon=horizon,
+        state=state,
+        message=message,
+    )
 
 
 @lru_cache(maxsize=1)
-def _tables():
+def metro_tables() -> np.ndarray:
+    """Return the tables of the metro: days, stations, intervals."""
     n_days = int(ORIGINS[-1]) + HORIZON
     return make_metro(n_days, STATIONS, INTERVALS, innovation=0.08, random_state=1).counts
 
@@ -76,7 +84,7 @@ def _tables():
 @lru_cache(maxsize=12)
 def _model_errors(lags: Sequence[int], season: int | None, days: int) -> np.ndarray:
     ranks = range(1, HIGHEST_RANK + 1)
-    return np.stack([_errors(SequentialMF(k, lags=lags, season=season), days) for k in ranks])
+    return np.stack([_errors(TwoStageMF(k, lags=lags, season=season), days) for k in ranks])
 
 
 @lru_cache(maxsize=3)
@@ -86,7 +94,7 @@ def _baseline_errors(days):
 
 def _errors(model, days):
     """Return the error 1, 2, …, 14 days ahead over all origins."""
-    X = _tables()
+    X = metro_tables()
     forecasts = [model.fit(X[origin - days : origin]).forecast(HORIZON) for origin in ORIGINS]
     actual = [X[origin : origin + HORIZON] for origin in ORIGINS]
     return RollingForecast(ORIGINS, np.stack(forecasts), np.stack(actual)).rmse_by_horizon
@@ -127,7 +135,7 @@ def _days(n):
 
 
 class HorizonExplorer(Explorer):
-    """Compare low-rank forecasts with baselines, by horizon and by rank."""
+    """Compare low-rank forecasts with baselines, by horizon and by rank (lesson 6)."""
 
     controls = {
         "rank": Slider("Rank k", 1, HIGHEST_RANK, 1, 3),
@@ -161,13 +169,15 @@ class HorizonExplorer(Explorer):
             "model": {"color": MODEL, "marker": "o", "ls": "-"},
         }
         self._lines = {
-            name: [ax.plot([], [], lw=1.5, ms=6, **kind, **moving)[0] for ax in (left, right)]
+            name: [
+                ax.plot([], [], lw=1.5, ms=6, label=label, **kind, **moving)[0]
+                for ax, label in ((left, name), (right, None))
+            ]
             for name, kind in kinds.items()
         }
         ring = {"color": MODEL, "ms": 14, "mfc": "none", "mew": 2}
         self._rings = [ax.plot([], [], "o", **ring, **moving)[0] for ax in (left, right)]
-        handles = [lines[0] for lines in self._lines.values()]
-        fig.legend(handles, kinds, loc="outside lower center", ncols=4)
+        fig.legend(loc="outside lower center", ncols=4)
 
     def update(self, result):
         """Move the curves, the cursors and the rings."""

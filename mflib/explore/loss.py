@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, permutations
+from itertools import permutations
 
 import numpy as np
 from scipy import stats
 
 from mflib.explore.base import Choice, Explorer, LogSlider
+from mflib.iteration import nth
 from mflib.losses import find_loss
-from mflib.nmf import nmf_steps
+from mflib.nmf import NMFProblem, nmf_steps
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION
 
 NOISES = {
@@ -49,7 +50,7 @@ class LossFit:
 
 
 @lru_cache
-def _truth() -> tuple[np.ndarray, np.ndarray]:
+def truth() -> tuple[np.ndarray, np.ndarray]:
     """Return W (40, 2) and H (2, 30), two overlapping bumps; the mean of W H is 1."""
     columns = np.arange(COLUMNS)
     H = np.exp(-(((columns - np.array([[9], [19]])) / 5) ** 2)) + 0.05
@@ -59,7 +60,7 @@ def _truth() -> tuple[np.ndarray, np.ndarray]:
 
 def draw(noise: str, strength: float) -> np.ndarray:
     """Draw data around the true W H, with a relative spread of `strength` at the mean level 1."""
-    W, H = _truth()
+    W, H = truth()
     Y = W @ H
     loss = find_loss(NOISES[noise])
     if noise == "Poisson":  # counts of mean Y/strength², brought back to the level of Y
@@ -73,8 +74,8 @@ def _fit(noise: str, strength: float, loss: str) -> tuple[np.ndarray, np.ndarray
     X = np.maximum(draw(noise, strength), FLOOR)
     rng = np.random.default_rng(1)
     start = rng.uniform(0.5, 1.5, (ROWS, 2)), rng.uniform(0.5, 1.5, (2, COLUMNS))
-    step = next(islice(nmf_steps(X, *start, loss=loss, solver="mu"), ITERATIONS, None))
-    true_W, true_H = _truth()
+    step = nth(nmf_steps(NMFProblem(X, loss=loss), start, solver="mu"), ITERATIONS)
+    true_W, true_H = truth()
     distance = np.linalg.norm(step.W @ step.H - true_W @ true_H)
     return step.W, step.H, float(distance / np.linalg.norm(true_W @ true_H))
 
@@ -107,7 +108,7 @@ def compare(noise: str, strength: float, loss: str, gamma: float) -> LossFit:
     if clipped:
         message += f"; {clipped} of {X.size} entries were below {FLOOR} and set to it"
     histogram, grid, density = _standardised(X, W @ H, loss)
-    true_parts = _truth()[1] / _truth()[1].sum(axis=1, keepdims=True)
+    true_parts = truth()[1] / truth()[1].sum(axis=1, keepdims=True)
     return LossFit(
         histogram,
         grid,
@@ -148,7 +149,7 @@ def _matched(parts, true_parts):
 
 
 class LossExplorer(Explorer):
-    """Choose noise and loss, and see residuals, recovered parts, and what a change of unit does."""
+    """Choose noise and loss; see residuals, parts, and what a change of unit does (lesson 3)."""
 
     controls = {
         "noise": Choice("Noise", tuple(NOISES), "Gamma"),
@@ -175,12 +176,16 @@ class LossExplorer(Explorer):
         self._histogram = left.stairs(
             np.zeros(EDGES.size - 1), EDGES, fill=True, color=ERROR, alpha=0.6, **moving
         )
-        (self._density,) = left.plot([], [], color=PREDICTION, **moving)
-        left.plot([], [], color=PREDICTION, label="density expected by the loss")
-        self._true = [middle.plot([], [], color=DATA, lw=1.5, **moving)[0] for _ in range(2)]
-        self._parts = [middle.plot([], [], "--", color=MODEL, **moving)[0] for _ in range(2)]
-        middle.plot([], [], color=DATA, lw=1.5, label="true parts")
-        middle.plot([], [], "--", color=MODEL, label="found parts")
+        label = "density expected by the loss"
+        (self._density,) = left.plot([], [], color=PREDICTION, label=label, **moving)
+        self._true = [
+            middle.plot([], [], color=DATA, lw=1.5, label=label, **moving)[0]
+            for label in ("true parts", None)
+        ]
+        self._parts = [
+            middle.plot([], [], "--", color=MODEL, label=label, **moving)[0]
+            for label in ("found parts", None)
+        ]
         fig.legend(loc="outside lower center", ncols=3)
         (self._line,) = right.plot([], [], "--", color=PREDICTION, **moving)
         (self._point,) = right.plot([], [], "o", color=ERROR, ms=10, **moving)

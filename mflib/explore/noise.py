@@ -34,8 +34,8 @@ class NoisyMatrix:
 
 
 @lru_cache
-def _directions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return left and right directions of the signal, and the noise of standard deviation 1."""
+def signal_and_noise() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return left and right directions of a signal, and noise of standard deviation 1."""
     rng = np.random.default_rng(0)
     U, _ = np.linalg.qr(rng.standard_normal((ROWS, MOST)))
     V, _ = np.linalg.qr(rng.standard_normal((COLUMNS, MOST)))
@@ -56,7 +56,7 @@ def add_noise(rank: int, noise: float, guess: int, knowledge: str = KNOWN) -> No
     knowledge : {KNOWN, UNKNOWN}
         Whether the threshold may use the true noise level.
     """
-    U, V, unit_noise = _directions()
+    U, V, unit_noise = signal_and_noise()
     true_values = np.linspace(20, 5, max(rank, 2))[:rank]
     signal = (U[:, :rank] * true_values) @ V[:, :rank].T
     svd = truncated_svd(signal + noise * unit_noise, ROWS, method="full")
@@ -79,16 +79,16 @@ def add_noise(rank: int, noise: float, guess: int, knowledge: str = KNOWN) -> No
     )
     edge = noise * (np.sqrt(ROWS) + np.sqrt(COLUMNS))
     return NoisyMatrix(
-        true_values,
-        svd.singular_values,
-        threshold,
-        float(edge),
-        errors,
-        kept,
-        guess,
-        best,
-        state,
-        message,
+        true_values=true_values,
+        noisy_values=svd.singular_values,
+        threshold=threshold,
+        noise_edge=float(edge),
+        errors=errors,
+        kept=kept,
+        guess=guess,
+        best=best,
+        state=state,
+        message=message,
     )
 
 
@@ -104,7 +104,7 @@ def _errors(svd, signal):
 
 
 class NoiseExplorer(Explorer):
-    """Find the rank of a matrix in noise, by eye and by the optimal hard threshold."""
+    """Find the rank of a matrix in noise, by eye and by the optimal threshold (lesson 2)."""
 
     controls = {
         "rank": Slider("True rank", 0, MOST, 1, 8),

@@ -1,12 +1,12 @@
 """Where do the iterates of power iteration go, and how fast? (lesson 1)."""
 
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
 from mflib.eigen import line_angle, power_steps
 from mflib.explore.base import Explorer, Slider
+from mflib.iteration import take
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION, QUIET, circle, plane
 
 STEPS = 30  # iterates that are computed and plotted
@@ -50,7 +50,7 @@ def power_path(a: float, b: float, d: float, angle: float, step: int) -> PowerPa
     order = np.argsort(-np.abs(values), kind="stable")
     values, vectors = values[order], vectors[:, order]
     start = [np.cos(np.radians(angle)), np.sin(np.radians(angle))]
-    path = np.array([s.vector for s in islice(power_steps(A, start), STEPS + 1)])
+    path = np.array([s.eigenvector for s in take(power_steps(A, start), STEPS + 1)])
     angles = np.degrees([line_angle(v, vectors[:, 0]) for v in path])
     step = min(step, len(path) - 1)
     rate = abs(values[1] / values[0]) if values[0] else 1.0
@@ -61,7 +61,17 @@ def power_path(a: float, b: float, d: float, angle: float, step: int) -> PowerPa
         tangent = np.tan(np.radians(angles[0]))
         predicted = np.degrees(np.arctan(tangent * rate ** np.arange(STEPS + 1)))
     state, message = _describe(values, rate, angles, step)
-    return PowerPath(A, values, vectors, path, angles, predicted, step, state, message)
+    return PowerPath(
+        matrix=A,
+        eigenvalues=values,
+        eigenvectors=vectors,
+        vectors=path,
+        angles=angles,
+        predicted=predicted,
+        step=step,
+        state=state,
+        message=message,
+    )
 
 
 def _describe(values, rate, angles, step):
@@ -116,7 +126,7 @@ def _describe_orthogonal(both, rate, here):
 
 
 class PowerIterationExplorer(Explorer):
-    """Follow power iteration on the unit circle and on a logarithmic scale."""
+    """Follow power iteration on the unit circle and on a logarithmic scale (lesson 1)."""
 
     controls = {
         "a": Slider("Entry a₁₁", -4, 4, 0.1, 3.0),
@@ -171,12 +181,11 @@ class PowerIterationExplorer(Explorer):
             ylim=(3e-16, 1e8),  # room for the legend above 90 degrees
             yticks=[1e-15, 1e-10, 1e-5, 1e0],
         )
-        (self._predicted,) = right.plot([], [], color=PREDICTION, ls="--", **moving)
-        (self._measured,) = right.plot([], [], "o", color=ERROR, ms=5, **moving)
+        label = "predicted from |λ₂/λ₁|"
+        (self._predicted,) = right.plot([], [], "--", color=PREDICTION, label=label, **moving)
+        (self._measured,) = right.plot([], [], "o", color=ERROR, ms=5, label="measured", **moving)
         (self._now,) = right.plot([], [], "o", color=ERROR, ms=11, mfc="none", mew=2, **moving)
-        right.plot([], [], "o", color=ERROR, ms=5, label="measured")
-        right.plot([], [], color=PREDICTION, ls="--", label="predicted from |λ₂/λ₁|")
-        right.legend(loc="upper right")
+        right.legend(handles=[self._measured, self._predicted], loc="upper right")
 
     def update(self, result):
         """Move arrows, lines and curves."""

@@ -2,18 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 
 import numpy as np
 
-from mflib.descent import (
-    FactorizationLoss,
-    classify_losses,
-    descent_steps,
-    gradient_descent,
-    joint_critical_learning_rate,
-)
+from mflib.descent import classify_losses, gradient_descent
 from mflib.explore.base import Explorer, LogSlider, Slider
+from mflib.factorization import FactorizationProblem, joint_critical_learning_rate
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION, QUIET, plane
 
 X = 5.0
@@ -24,8 +18,8 @@ LIMIT = 4.0  # of u and v in the picture
 # Of the bifurcation diagram, closer together where it is rich.
 RATES = np.concatenate([np.geomspace(LOWEST, 0.19, 60), np.geomspace(0.19, 0.41, 340)])
 
-_LOSS = FactorizationLoss([[X]])
-_CRITICAL = joint_critical_learning_rate([[X]], random_state=0)
+PROBLEM = FactorizationProblem([[X]])
+CRITICAL = joint_critical_learning_rate([[X]], random_state=0)
 
 
 @dataclass(frozen=True)
@@ -55,25 +49,36 @@ def product_path(learning_rate: float, u: float, v: float) -> ProductPath:
     u, v : float
         The start.
     """
-    start = np.array([[u]]), np.array([[v]])
-    steps = descent_steps(_LOSS, *start, learning_rate, updates="simultaneous")
+    path = []
     result = gradient_descent(
-        _LOSS, *start, learning_rate, updates="simultaneous", tol=0, max_iter=STEPS
+        PROBLEM,
+        ([[u]], [[v]]),
+        learning_rate,
+        updates="simultaneous",
+        tol=0,
+        max_iter=STEPS,
+        watch=lambda step: path.append((step.U.item(), step.V.item())),
     )
-    taken = list(islice(steps, len(result.losses)))
-    path = np.array([[s.U.item(), s.V.item()] for s in taken])
     state, message = _describe(result, learning_rate, path)
-    rates, products = _bifurcation(u, v)
-    return ProductPath(path, result.losses, learning_rate, rates, products, state, message)
+    rates, products = bifurcation(u, v)
+    return ProductPath(
+        path=np.array(path),
+        losses=result.objectives,
+        learning_rate=learning_rate,
+        rates=rates,
+        products=products,
+        state=state,
+        message=message,
+    )
 
 
 def _describe(result, eta, path):
     """Tell what happens, and why."""
     if result.state == "diverged":
-        return f"Diverged at step {result.n_iter}", result.message.partition(": ")[2]
-    ratio = f"η = {eta:.4g} is {eta / _CRITICAL:.4g} × the critical 1/σ₁ = {_CRITICAL:.3g}"
-    (u, v), loss = path[-1], result.losses[-1]
-    if np.abs(path[-1]).max() < 1e-3:
+        return f"Diverged at step {len(path) - 1}", result.message.partition(": ")[2]
+    ratio = f"η = {eta:.4g} is {eta / CRITICAL:.4g} × the critical 1/σ₁ = {CRITICAL:.3g}"
+    (u, v), loss, losses = path[-1], result.loss, result.objectives
+    if max(abs(u), abs(v)) < 1e-3:
         return "Stuck", (
             f"at the saddle u = v = 0 the gradient is zero, and the loss {loss:.3g}: from u = −v, "
             "and only from there, gradient descent never leaves the line to it"
@@ -86,19 +91,19 @@ def _describe(result, eta, path):
             f"{ratio}; at the minimum u = {u:.3g}, v = {v:.3g}, {holds} its curvature u² + v² = "
             f"{curvature:.3g} is {relation} 2/η = {2 / eta:.3g}"
         )
-    tail = result.losses[-STEPS // 4 :]
+    tail = losses[-STEPS // 4 :]
     between = (
         f"in the last {tail.size} steps the loss was between {tail.min():.2g} and {tail.max():.3g}"
     )
-    above = "no minimum holds it, but " if eta > _CRITICAL * (1 + 1e-9) else ""
-    large = max(result.losses[0], _LOSS.at_zero)
-    if classify_losses(result.losses, reference=large) == "oscillating":
+    above = "no minimum holds it, but " if eta > CRITICAL * (1 + 1e-9) else ""
+    large = max(losses[0], PROBLEM.loss_at_zero())
+    if classify_losses(losses, reference=large) == "oscillating":
         return "Oscillating", f"{ratio}: {above}{between}"
     return ("Not settling" if above else "Converging"), f"{ratio}: {above}{between}"
 
 
 @lru_cache(maxsize=64)
-def _bifurcation(u, v):
+def bifurcation(u, v):
     """Return learning rates and the products on which runs from this start end."""
     eta = RATES.copy()
     u, v = np.full_like(eta, u), np.full_like(eta, v)
@@ -115,7 +120,7 @@ def _bifurcation(u, v):
 
 
 class ProductExplorer(Explorer):
-    """Follow u and v, watch the loss, and see where every learning rate leads."""
+    """Follow u and v, watch the loss, and see where every learning rate leads (lesson 4)."""
 
     controls = {
         "learning_rate": LogSlider("Learning rate η", LOWEST, HIGHEST, 0.252),
@@ -151,7 +156,7 @@ class ProductExplorer(Explorer):
         ticks = [0.02, 0.05, 0.1, 0.2, 0.4, 1]
         right.set_xticks(ticks, map(str, ticks))
         right.minorticks_off()
-        right.axvline(_CRITICAL, color=PREDICTION, ls="--")
+        right.axvline(CRITICAL, color=PREDICTION, ls="--")
         right.text(0.19, -0.4, "1/σ₁", color=PREDICTION, ha="right")
         (self._ends,) = right.plot([], [], "o", ms=1.2, mew=0, color=MODEL, **moving)
         self._cursor = right.axvline(1, color=QUIET, lw=1.5, **moving)

@@ -1,12 +1,12 @@
 """At which learning rate does gradient descent on a quadratic diverge? (lesson 4)."""
 
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
-from mflib.descent import has_exploded, quadratic_steps
+from mflib.descent import Quadratic, descent_steps
 from mflib.explore.base import Explorer, LogSlider, Slider
+from mflib.iteration import has_exploded, take
 from mflib.plotting import DATA, MODEL, OTHER, PREDICTION, QUIET, circle, plane
 
 STEPS = 40
@@ -49,14 +49,22 @@ def quadratic_path(learning_rate: float, condition: float, step: int) -> Quadrat
     directions = np.array([[np.cos(ANGLE), -np.sin(ANGLE)], [np.sin(ANGLE), np.cos(ANGLE)]])
     H = (directions * curvatures) @ directions.T
     start = directions @ START
-    steps = list(islice(quadratic_steps(H, np.zeros(2), start, learning_rate), STEPS + 1))
+    steps = take(descent_steps(Quadratic(H, np.zeros(2)), (start,), learning_rate), STEPS + 1)
     path = np.array([s.x for s in steps])
     factors = 1 - learning_rate * curvatures
     predicted = np.abs(START * factors ** np.arange(STEPS + 1)[:, None])
     losses = [s.loss for s in steps]
     state, message = _describe(learning_rate, factors, losses)
-    errors = np.abs(path @ directions)
-    return QuadraticPath(curvatures, directions, path, errors, predicted, step, state, message)
+    return QuadraticPath(
+        curvatures=curvatures,
+        directions=directions,
+        path=path,
+        errors=np.abs(path @ directions),
+        predicted=predicted,
+        step=step,
+        state=state,
+        message=message,
+    )
 
 
 def _describe(eta, factors, losses):
@@ -81,7 +89,7 @@ def _describe(eta, factors, losses):
 
 
 class QuadraticExplorer(Explorer):
-    """Follow gradient descent on a quadratic, and its error along each eigenvector."""
+    """Follow gradient descent on a quadratic, its error along each eigenvector (lesson 4)."""
 
     controls = {
         "learning_rate": LogSlider("Learning rate η", 0.01, 1, 0.191),
@@ -115,16 +123,16 @@ class QuadraticExplorer(Explorer):
             ylim=(1e-9, 1e9),
             yticks=[1e-8, 1e-4, 1, 1e4, 1e8],
         )
-        colors = (MODEL, OTHER)
-        self._errors = [right.plot([], [], "o", ms=4, color=c, **moving)[0] for c in colors]
+        names = {"along the steepest": MODEL, "along the flattest": OTHER}
+        self._errors = [
+            right.plot([], [], "o", ms=4, color=color, label=name, **moving)[0]
+            for name, color in names.items()
+        ]
         self._predicted = [
-            right.plot([], [], "--", lw=1.5, color=PREDICTION, zorder=1, **moving)[0]
-            for _ in colors
+            right.plot([], [], "--", lw=1.5, color=PREDICTION, zorder=1, label=label, **moving)[0]
+            for label in ("predicted |1 − ηλ|ⁿ", None)
         ]
         self._line = right.axvline(0, color=QUIET, lw=1, **moving)
-        for name, color in zip(("along the steepest", "along the flattest"), colors, strict=True):
-            right.plot([], [], "o", ms=5, color=color, label=name)
-        right.plot([], [], "--", color=PREDICTION, label="predicted |1 − ηλ|ⁿ")
         fig.legend(loc="outside lower center", ncols=3)
 
     def update(self, result):

@@ -17,21 +17,14 @@ of SGD add up to one step of batch gradient descent, up to terms of order η².
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 
 import numpy as np
 
-from mflib.completion import (
-    CompletionStep,
-    Factors,
-    ObservedEntries,
-    als_steps,
-    gradient_steps,
-    sgd_steps,
-)
+from mflib.completion import CompletionProblem, Factors, ObservedEntries, als_steps, sgd_steps
 from mflib.datasets import make_film_club
-from mflib.descent import has_exploded
+from mflib.descent import descent_steps
 from mflib.explore.base import Explorer, LogSlider, Slider
+from mflib.iteration import Iterate, drive, has_exploded
 from mflib.plotting import MODEL, OTHER, QUIET
 
 PEOPLE, FILMS, RATINGS = 60, 40, 1200
@@ -64,12 +57,19 @@ def work_per_epoch(k: int) -> dict[str, float]:
 
 
 @lru_cache(maxsize=1)
-def _problem():
+def _ratings():
     """Return the ratings minus their mean, and a start of the highest rank."""
     club = make_film_club(PEOPLE, FILMS, RATINGS, random_state=2)
     ratings = club.ratings - club.ratings.mean()
     start = 0.3 * np.random.default_rng(0).standard_normal((PEOPLE + FILMS, HIGHEST_RANK))
     return ObservedEntries(club.pairs, ratings, (PEOPLE, FILMS)), start
+
+
+def race_problem(regularization: float, k: int) -> tuple[CompletionProblem, Factors]:
+    """Return what the three methods minimise, and where they start."""
+    entries, start = _ratings()
+    problem = CompletionProblem(entries, regularization=regularization)
+    return problem, Factors(start[:PEOPLE, :k], start[PEOPLE:, :k])
 
 
 def race(learning_rate: float, regularization: float, k: int) -> Race:
@@ -84,35 +84,34 @@ def race(learning_rate: float, regularization: float, k: int) -> Race:
     k : int
         Rank, 1 to 8.
     """
-    entries, start = _problem()
-    start = Factors(start[:PEOPLE, :k], start[PEOPLE:, :k])
-    rates = {"learning_rate": learning_rate, "regularization": regularization}
+    problem, start = race_problem(regularization, k)
+    sgd = sgd_steps(problem, start, learning_rate=learning_rate, random_state=0)
     objectives = {
         ALS: _als_objectives(regularization, k),
-        SGD: _objectives(sgd_steps(entries, start, **rates, random_state=0)),
-        GRADIENT: _objectives(gradient_steps(entries, start, **rates)),
+        SGD: _objectives(sgd),
+        GRADIENT: _objectives(descent_steps(problem, start, learning_rate, updates="simultaneous")),
     }
     work = work_per_epoch(k)
     equal_work = EPOCHS * min(work.values())
     state, message = _describe(objectives, work, equal_work, learning_rate)
-    return Race(objectives, work, equal_work, state, message)
+    return Race(
+        objectives=objectives, work=work, equal_work=equal_work, state=state, message=message
+    )
 
 
 @lru_cache(maxsize=64)
 def _als_objectives(regularization, k):
-    entries, start = _problem()
-    start = Factors(start[:PEOPLE, :k], start[PEOPLE:, :k])
-    return _objectives(als_steps(entries, start, regularization=regularization))
+    return _objectives(als_steps(*race_problem(regularization, k)))
 
 
-def _objectives(steps: Iterator[CompletionStep]) -> np.ndarray:
+def _objectives(steps: Iterator[Iterate]) -> np.ndarray:
     """Return J of each step, to the last epoch or to the first that exploded."""
     objectives = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for step in islice(steps, EPOCHS + 1):
-            objectives.append(step.objective)
-            if has_exploded(objectives[-1], reference=objectives[0]):
-                break
+
+    def explosion(step):
+        return "exploded" if has_exploded(step.objective, reference=objectives[0]) else ""
+
+    drive(steps, EPOCHS, broken=explosion, watch=lambda step: objectives.append(step.objective))
     return np.array(objectives)
 
 
@@ -148,7 +147,7 @@ def _short(ratio):
 
 
 class RaceExplorer(Explorer):
-    """Race three methods to the minimum, by epochs and by work."""
+    """Race three methods to the minimum, by epochs and by work (lesson 5)."""
 
     controls = {
         "learning_rate": LogSlider("Learning rate η", 0.001, 10, 0.0501),
@@ -177,11 +176,13 @@ class RaceExplorer(Explorer):
             GRADIENT: {"color": QUIET, "marker": "^", "ls": "--"},
         }
         self._lines = {
-            name: [ax.plot([], [], lw=1.5, ms=5, animated=True, **kind)[0] for ax in (left, right)]
+            name: [
+                ax.plot([], [], lw=1.5, ms=5, label=label, animated=True, **kind)[0]
+                for ax, label in ((left, name), (right, None))
+            ]
             for name, kind in kinds.items()
         }
-        handles = [lines[0] for lines in self._lines.values()]
-        fig.legend(handles, kinds, loc="outside lower center", ncols=3)
+        fig.legend(loc="outside lower center", ncols=3)
 
     def update(self, result):
         """Move the curves."""

@@ -8,7 +8,7 @@ import numpy as np
 from mflib.datasets import load_photograph
 from mflib.explore.base import Choice, Explorer, Slider
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION
-from mflib.svd import SVD, break_even_rank, eckart_young_error, storage, truncated_svd
+from mflib.svd import SVDResult, break_even_rank, eckart_young_error, storage, truncated_svd
 
 ROWS, COLUMNS = 213, 320
 BREAK_EVEN = break_even_rank(ROWS, COLUMNS)
@@ -33,7 +33,7 @@ class RankChoice:
 
 
 @lru_cache
-def decompose(name: str) -> tuple[np.ndarray, SVD, np.ndarray]:
+def decompose(name: str) -> tuple[np.ndarray, SVDResult, np.ndarray]:
     """Return a picture, its whole SVD and its error at every rank; once per picture."""
     if name == "random noise":
         picture = np.random.default_rng(0).uniform(size=(ROWS, COLUMNS))
@@ -67,19 +67,19 @@ def approximate(name: str, k: int) -> RankChoice:
     else:
         state, end = "Compressed", f"the next singular value is {svd.singular_values[k]:.3g}"
     return RankChoice(
-        picture,
-        approximation,
-        svd.singular_values,
-        errors,
-        k,
-        float(error),
-        state,
-        f"Rank {k}: error {error:.2%} (theory {errors[k]:.2%}), stored {share}; {end}",
+        picture=picture,
+        approximation=approximation,
+        singular_values=svd.singular_values,
+        errors=errors,
+        k=k,
+        error=float(error),
+        state=state,
+        message=f"Rank {k}: error {error:.2%} (theory {errors[k]:.2%}), stored {share}; {end}",
     )
 
 
 class RankExplorer(Explorer):
-    """Cut the singular values of a picture and see what is left and what is lost."""
+    """Cut the singular values of a picture, see what is left and what is lost (lesson 2)."""
 
     controls = {
         "k": Slider("Rank k", 0, ROWS, 1, 10),

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
 from mflib.datasets import make_traffic
 from mflib.descent import (
     DescentStep,
-    FactorizationLoss,
     classify_losses,
     descent_steps,
     gradient_descent,
-    joint_critical_learning_rate,
     largest_curvature,
 )
 from mflib.explore.base import Choice, Explorer, LogSlider
+from mflib.factorization import FactorizationProblem, joint_critical_learning_rate
+from mflib.iteration import take
 from mflib.plotting import ERROR, PREDICTION, QUIET
 
 SENSORS, DAYS, INTERVAL = 40, 7, 30
@@ -44,12 +44,21 @@ class TrafficRun:
     message: str
 
 
+class TrafficData(NamedTuple):
+    """What is minimised, 1/σ₁ of the data, and the least error at this rank."""
+
+    problem: FactorizationProblem
+    critical: float
+    least: float
+
+
 @lru_cache(maxsize=1)
-def _problem():
-    """Return the loss, its critical learning rate and the least error."""
+def traffic_data() -> TrafficData:
+    """Return the speeds of the explorer, as a problem; made once."""
     X = make_traffic(SENSORS, DAYS, INTERVAL, random_state=0).speeds
     least = np.sqrt(np.sum(np.linalg.svd(X, compute_uv=False)[RANK:] ** 2))
-    return FactorizationLoss(X), joint_critical_learning_rate(X, random_state=0), float(least)
+    critical = joint_critical_learning_rate(X, random_state=0)
+    return TrafficData(FactorizationProblem(X), critical, float(least))
 
 
 def traffic_run(ratio: float, updates: str = ALTERNATING, scale: float = 1.0) -> TrafficRun:
@@ -63,47 +72,58 @@ def traffic_run(ratio: float, updates: str = ALTERNATING, scale: float = 1.0) ->
     scale : float
         The largest entry of the start.
     """
-    loss, critical, least = _problem()
+    problem, critical, least = traffic_data()
     rng = np.random.default_rng(1)
-    start = [scale * rng.random((side, RANK)) for side in loss.X.shape]
-    eta = ratio * critical
-    result = gradient_descent(loss, *start, eta, updates=updates, tol=0, max_iter=STEPS)
-    first = list(islice(descent_steps(loss, *start, eta, updates=updates), FIRST + 1))
-    first = [s for s in first if s.loss < HIGHEST**2 / 2]  # those within the picture
-    predicted = np.array([error_bound(loss, s, eta, updates) for s in first[:-1]])
-    errors = np.sqrt(2 * result.losses)
-    state, message = _describe(loss, result, ratio, eta, updates, errors, least)
+    start = [scale * rng.random((side, RANK)) for side in problem.X.shape]
+    eta, path = ratio * critical, []
+    result = gradient_descent(
+        problem, start, eta, updates=updates, tol=0, max_iter=STEPS, watch=path.append
+    )
+    if len(path) <= FIRST and path[-1].loss < HIGHEST**2 / 2:  # exploded: go on from there
+        _, *more = take(
+            descent_steps(problem, path[-1], eta, updates=updates), FIRST + 2 - len(path)
+        )
+        path += more
+    first = [s for s in path[: FIRST + 1] if s.loss < HIGHEST**2 / 2]  # within the picture
+    errors = np.sqrt(2 * result.objectives)
+    state, message = _describe(result, ratio, eta, updates, errors)
     return TrafficRun(
-        np.sqrt([2 * s.loss for s in first]), predicted, errors, least, state, message
+        first=np.sqrt([2 * s.loss for s in first]),
+        predicted=np.array([error_bound(problem, s, eta, updates) for s in first[:-1]]),
+        errors=errors,
+        least=least,
+        state=state,
+        message=message,
     )
 
 
-def error_bound(loss: FactorizationLoss, step: DescentStep, eta: float, updates: str) -> float:
+def error_bound(
+    problem: FactorizationProblem, step: DescentStep, eta: float, updates: str
+) -> float:
     """Return a bound on ‖E‖ after the next step, from the largest curvatures of the two blocks.
 
     A half step of U turns E into E (I − ηVVᵀ), so it multiplies ‖E‖ by max(1, ηλ_max(VᵀV) − 1) at
     most, and that of V likewise. Both halves at once turn E into E − η(E VVᵀ + UUᵀ E) + η² E VUᵀ E.
     """
     error = np.sqrt(2 * step.loss)
-    curvature_U = largest_curvature(loss.block_hessian(step.V), random_state=0)
+    curvature_U = largest_curvature(problem.block_hessian(step.factors, 0), random_state=0)
     if updates == SIMULTANEOUS:
-        curvature_V = largest_curvature(loss.T.block_hessian(step.U), random_state=0)
+        curvature_V = largest_curvature(problem.block_hessian(step.factors, 1), random_state=0)
         linear = max(1, eta * (curvature_U + curvature_V) - 1)
         return error * (linear + eta**2 * np.sqrt(curvature_U * curvature_V) * error)
-    U = step.U - eta * loss.gradients(step.U, step.V)[0]
-    curvature_V = largest_curvature(loss.T.block_hessian(U), random_state=0)
+    half = step.factors._replace(U=step.U - eta * problem.gradient(step.factors).U)
+    curvature_V = largest_curvature(problem.block_hessian(half, 1), random_state=0)
     return error * max(1, eta * curvature_U - 1) * max(1, eta * curvature_V - 1)
 
 
-def _describe(loss, result, ratio, eta, updates, errors, least):
+def _describe(result, ratio, eta, updates, errors):
     """Tell what happened, and why."""
+    problem, _, least = traffic_data()
     if result.state == "diverged":
-        return f"Diverged at step {result.n_iter}", result.message.partition(": ")[2]
+        return f"Diverged at step {errors.size - 1}", result.message.partition(": ")[2]
     where = f"η = {eta:.3g} is {ratio:.3g}/σ₁. After {STEPS} steps the error is {errors[-1]:.4g}"
-    if (
-        classify_losses(result.losses, reference=max(result.losses[0], loss.at_zero))
-        != "converging"
-    ):
+    large = max(result.objectives[0], problem.loss_at_zero())
+    if classify_losses(result.objectives, reference=large) != "converging":
         tail = errors[-STEPS // 4 :]
         return "Oscillating", (
             f"{where}; it goes up and down between {tail.min():.4g} and {tail.max():.4g}, so far"
@@ -116,7 +136,7 @@ def _describe(loss, result, ratio, eta, updates, errors, least):
 
 
 class TrafficExplorer(Explorer):
-    """Find a learning rate for traffic speeds, from far too small to far too large."""
+    """Find a learning rate for traffic speeds, from far too small to too large (lesson 4)."""
 
     controls = {
         "ratio": LogSlider("η in units of 1/σ₁", 0.01, 10_000, 1000.0),
@@ -132,22 +152,21 @@ class TrafficExplorer(Explorer):
 
     def draw(self, fig):
         """Make the two error curves."""
-        *_, least = _problem()
+        least = traffic_data().least
         left, right = fig.subplots(1, 2)
         moving = {"animated": True}
         left.set(title="First steps", xlabel="step", ylabel="error ‖UVᵀ − X‖", yscale="log")
         left.set(
             xlim=(-0.3, FIRST + 0.3), ylim=(1e1, HIGHEST), yticks=10.0 ** np.arange(5, 100, 15)
         )
-        (self._predicted,) = left.plot([], [], "D", color=PREDICTION, ms=11, mfc="none", **moving)
-        (self._first,) = left.plot([], [], "o-", color=ERROR, lw=1, **moving)
+        bound = {"ms": 11, "mfc": "none", "label": "predicted, at most"}
+        (self._predicted,) = left.plot([], [], "D", color=PREDICTION, **bound, **moving)
+        (self._first,) = left.plot([], [], "o-", color=ERROR, lw=1, label="measured", **moving)
         right.set(title="The whole run", xlabel="step", yscale="log")
         right.set(xlim=(-2, STEPS + 2), ylim=(200, 1e6))
         right.axhline(least, color=QUIET, ls="--")
         right.text(STEPS, 0.93 * least, f"least at rank {RANK}", color=QUIET, ha="right", va="top")
         (self._errors,) = right.plot([], [], ".-", color=ERROR, lw=1, ms=4, **moving)
-        left.plot([], [], "D", color=PREDICTION, ms=11, mfc="none", label="predicted, at most")
-        left.plot([], [], "o-", color=ERROR, lw=1, label="measured")
         fig.legend(loc="outside lower center", ncols=2)
 
     def update(self, result):

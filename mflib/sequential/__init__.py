@@ -3,9 +3,11 @@
     Xₜ ≈ Wₜ H,   W_{t+1} ≈ Wₜ T       tables Xₜ (m, n), basis H (k, n), states Wₜ (m, k), T (k, k)
 
 In the order of reading: `preparation` (profile and scale), `transitions` (T and its eigenvalues),
-`joint` and `rollout` (fits), `model` (the estimator), `evaluation` (baselines, rolling origins).
+`tables` (basis and states), `joint` and `rollout` (problems and their steps), `estimators`,
+`evaluation` (baselines, rolling origins).
 """
 
+from mflib.sequential.estimators import JointMF, RolloutMF, TwoStageMF
 from mflib.sequential.evaluation import (
     LastValue,
     MeanValue,
@@ -16,23 +18,25 @@ from mflib.sequential.evaluation import (
     rmse,
     rolling_forecast,
 )
-from mflib.sequential.joint import JointProblem, JointStep, joint_steps
-from mflib.sequential.model import SequentialMF
-from mflib.sequential.rollout import RolloutBlocks, RolloutLoss, RolloutStep, rollout_steps
+from mflib.sequential.joint import JointProblem, JointStep, SequenceFactors, joint_steps
+from mflib.sequential.rollout import RolloutFactors, RolloutProblem, RolloutStep, rollout_steps
 from mflib.sequential.transitions import Modes, describe_eigenvalues, fit_transitions
 
 __all__ = [
+    "JointMF",
     "JointProblem",
     "JointStep",
     "LastValue",
     "MeanValue",
     "Modes",
     "RollingForecast",
-    "RolloutBlocks",
-    "RolloutLoss",
+    "RolloutFactors",
+    "RolloutMF",
+    "RolloutProblem",
     "RolloutStep",
     "ScalarAutoregression",
-    "SequentialMF",
+    "SequenceFactors",
+    "TwoStageMF",
     "block_missing",
     "describe_eigenvalues",
     "fit_transitions",

@@ -19,49 +19,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from mflib._validation import check_count, check_number
-from mflib.sequential.preparation import (
-    LARGEST_COUNT,
-    check_later,
-    check_sequence,
-    check_steps,
-    phases,
-    seasonal_profile,
-)
-from mflib.sequential.transitions import check_lags, forecast_states
+from mflib._validation import check_count, check_share
+from mflib.sequential.preparation import Forecaster, check_sequence, phases, seasonal_profile
+from mflib.sequential.transitions import check_lags, forecast_states, lagged
 
 
-class _Baseline(BaseEstimator):
-    """What all baselines share: they forecast from the tables they keep, or from longer ones."""
+class _Seasonal(Forecaster):
+    """A baseline that looks at one phase of a season at a time."""
 
-    def fit(self, X: ArrayLike, y=None, *, steps=None):
-        """Fit the tables X (n_steps, m, n) or vectors (n_steps, n), NaN where missing.
-
-        `steps` are their numbers, consecutive, by default from 0.
-        """
-        tables = check_sequence(X)
-        self.first_step_ = check_steps(steps, len(tables))
-        self.X_, self.n_dims_ = tables, np.ndim(X)
-        self._fit(tables)
-        return self
-
-    def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:
-        """Forecast the tables that follow those that were fitted, or those that follow X."""
-        check_is_fitted(self)
-        check_count(steps, LARGEST_COUNT, "steps")
-        tables = self.X_ if X is None else check_later(X, self.X_)
-        forecast = self._forecast(tables, steps)
-        return forecast if self.n_dims_ == 3 else forecast[:, 0]
+    def __init__(self, season: int = 1):
+        self.season = season
 
     def _fit(self, X):
-        pass
+        check_count(self.season, "season")
 
 
-class LastValue(_Baseline):
+class LastValue(_Seasonal):
     """Forecast the last value, or with a season the last value of the same phase.
 
     Parameters
@@ -77,15 +54,11 @@ class LastValue(_Baseline):
     [13. 13.] [7. 8.]
     """
 
-    def __init__(self, season: int = 1):
-        self.season = season
-
     def _forecast(self, X, steps):
-        check_count(self.season, LARGEST_COUNT, "season")
         return _continue_season(_fill_forward(X, self.season), self.season, steps)
 
 
-class MeanValue(_Baseline):
+class MeanValue(_Seasonal):
     """Forecast the mean over time, or with a season the mean of the same phase.
 
     Parameters
@@ -100,15 +73,11 @@ class MeanValue(_Baseline):
     [3. 3.] [2. 4.]
     """
 
-    def __init__(self, season: int = 1):
-        self.season = season
-
     def impute(self) -> np.ndarray:
         """Return the data that were fitted, with the mean of the phase for missing entries."""
         check_is_fitted(self)
         means = self._means(self.X_, 0, len(self.X_))
-        X = np.where(np.isnan(self.X_), means, self.X_)
-        return X if self.n_dims_ == 3 else X[:, 0]
+        return self._as_given(np.where(np.isnan(self.X_), means, self.X_))
 
     def _forecast(self, X, steps):
         return self._means(X, len(X), steps)
@@ -118,7 +87,7 @@ class MeanValue(_Baseline):
         return profile[phases(self.first_step_ + start, steps, self.season)]
 
 
-class ScalarAutoregression(_Baseline):
+class ScalarAutoregression(Forecaster):
     """Forecast every entry from its own past: x̂_t = Σ_l a_l x_{t−l}, with one a_l for all entries.
 
     Parameters
@@ -143,9 +112,7 @@ class ScalarAutoregression(_Baseline):
 
     def _fit(self, X):
         check_lags(self.lags, len(X))
-        longest, n_steps = max(self.lags), len(X)
-        columns = [X[longest - lag : n_steps - lag].ravel() for lag in (0, *self.lags)]
-        table = np.stack(columns, axis=1)
+        table = np.stack([part.ravel() for part in lagged(X, (0, *self.lags))], axis=1)
         target, *past = table[~np.isnan(table).any(axis=1)].T
         if target.size == 0:
             raise ValueError("no entry is observed at a step and at all its lags; use fewer lags")
@@ -196,7 +163,7 @@ def rolling_forecast(
 
     Parameters
     ----------
-    model : SequentialMF, a baseline, or whatever has `fit(X)` and `forecast(steps, X)`
+    model : TwoStageMF, a baseline, or whatever has `fit(X)` and `forecast(steps, X)`
         A copy of it is fitted.
     X : (n_steps, m, n) or (n_steps, n) array, NaN where missing
     start : int
@@ -222,9 +189,9 @@ def rolling_forecast(
     [2 3] [1. 2.] 1.581
     """
     X = check_sequence(X).reshape(np.shape(X))
-    check_count(horizon, len(X) - 1, "horizon")
-    check_count(start, len(X) - horizon, "start")
-    check_count(stride, LARGEST_COUNT, "stride")
+    check_count(horizon, "horizon", largest=len(X) - 1)
+    check_count(start, "start", largest=len(X) - horizon)
+    check_count(stride, "stride")
     origins = np.arange(start, len(X) - horizon + 1, stride)
     if refit:
         forecasts = [clone(model).fit(X[:origin]).forecast(horizon) for origin in origins]
@@ -278,7 +245,7 @@ def random_missing(shape: tuple[int, ...], share: float, *, random_state=None) -
     """
     size = int(np.prod(shape))
     missing = np.zeros(size, dtype=bool)
-    n_missing = round(_check_share(share) * size)
+    n_missing = round(check_share(share, "share") * size)
     missing[check_random_state(random_state).permutation(size)[:n_missing]] = True
     return missing.reshape(shape)
 
@@ -324,9 +291,3 @@ def _continue_season(X, season, steps):
     if len(X) < season:
         X = np.concatenate([seasonal_profile(X, 1).repeat(season - len(X), axis=0), X])
     return X[len(X) - season + np.arange(steps) % season]
-
-
-def _check_share(share):
-    if not 0 <= check_number(share, "share") <= 1:
-        raise ValueError(f"share is {share}; a number from 0 to 1 is needed")
-    return share

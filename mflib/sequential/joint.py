@@ -1,7 +1,8 @@
 """Basis, states and transitions fitted together, block by block (lesson 6).
 
-    f = ½ Σ_Ω (Wₜ H − Xₜ)² + ½λ (Σₜ ‖Wₜ‖² + c ‖H‖²)                     compression
-        + μ (½ Σₜ ‖Wₜ − Σ_l W_{t−l} T_l‖² + ½ρ Σ_l ‖T_l‖²)                 transition
+    f = ½ Σ_Ω (Wₜ H − Xₜ)²                                       loss
+        + ½λ (Σₜ ‖Wₜ‖² + c ‖H‖²)                                 penalties
+        + μ (½ Σₜ ‖Wₜ − Σ_l W_{t−l} T_l‖² + ½ρ Σ_l ‖T_l‖²)       transition
 
 Every block is a ridge regression. One sweep takes the tables Wₜ one after the other (forwards, the
 next time backwards), then H, then the T_l; no step increases f (theorem: each is an exact minimum
@@ -12,6 +13,10 @@ and for data of any size: for entries of size 1 the rows of H have length about 
 moves a state towards zero by about 1 %. An l1 penalty, and W, H, T ≥ 0, are minimised entry by
 entry, each exactly, so that f (with the penalty) still never increases.
 
+A gap is no zero. λ does not apply to the states of rows without entries: the rule alone says what
+they are. Where it says nothing, at the first max(lags) steps, ½μλ‖Wₜ − W_{t+1}‖² draws them to the
+next ones.
+
 References
 ----------
 H.-F. Yu, N. Rao and I. S. Dhillon, Temporal regularized matrix factorization for high-dimensional
@@ -19,109 +24,188 @@ time series prediction, NIPS, 2016.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import count
-from math import sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mflib.sequential.transitions import fit_transitions, minimise_rows, predictions
+from mflib._validation import check_factors, check_flag, check_non_negative
+from mflib.iteration import ProblemIterate, record
+from mflib.least_squares import gram_matrices
+from mflib.sequential.tables import TableProblem
+from mflib.sequential.transitions import check_lags, fit_transitions, predictions
 
-# Gram matrices of rows with missing entries are made in blocks of about this many numbers.
-_BLOCK = 1 << 22
+
+class SequenceFactors(NamedTuple):
+    """States W (n_steps, m, k), basis H (k, n) and transitions T (n_lags, k, k)."""
+
+    W: np.ndarray
+    H: np.ndarray
+    T: np.ndarray
 
 
-@dataclass(frozen=True)
-class JointProblem:
-    """The tables (n_steps, m, n), NaN where missing, and what the loss f is made of."""
+@dataclass(eq=False, repr=False)
+class JointProblem(TableProblem):
+    """The function f of W, H and T.
 
-    X: np.ndarray
-    rank: int
-    lags: Sequence[int]
+    Parameters
+    ----------
+    X : (n_steps, m, n) array, NaN where missing
+    lags : sequence of int
+    regularization : float
+        λ.
+    transition_weight : float
+        μ.
+    transition_regularization : float
+        ρ, as a share of the sum of squares that a component of the lagged states has.
+    l1 : float
+        Strength of the penalty on |W| and |H|, as a share of the size of their entries.
+    non_negative : bool
+        Whether W, H and T are to be at least 0.
+
+    Examples
+    --------
+    >>> f = JointProblem(np.array([1.0, np.nan, 4]).reshape(3, 1, 1), (1,), regularization=0)
+    >>> factors = f.as_factors((np.ones((3, 1, 1)), np.ones((1, 1)), np.ones((1, 1, 1))))
+    >>> f.loss(factors)  # 1, 1, 1
+    4.5
+    """
+
+    X: ArrayLike
+    lags: Sequence[int] = (1,)
+    _: KW_ONLY
     regularization: float = 1e-2
     transition_weight: float = 1.0
     transition_regularization: float = 1e-2
     l1: float = 0.0
-    nonnegative: bool = False
+    non_negative: bool = False
+
+    def __post_init__(self):
+        """Refuse what has no meaning."""
+        super().__init__(self.X, self.regularization)
+        check_lags(self.lags, len(self.X))
+        for name in ("transition_weight", "transition_regularization", "l1"):
+            check_non_negative(getattr(self, name), name)
+        check_flag(self.non_negative, "non_negative")
+        self.known = self.observed.any(axis=2)
 
     @cached_property
-    def observed(self) -> np.ndarray:
-        """Where X has an entry."""
-        return ~np.isnan(self.X)
+    def pulls(self) -> np.ndarray:
+        """How much the squared surprises of each row of Wₜ count in the transition."""
+        pulls = np.where(self.known, 0.0, self.regularization)
+        pulls[max(self.lags) :] = 1.0
+        return pulls
 
     @cached_property
-    def filled(self) -> np.ndarray:
-        """X with zeros in place of missing entries."""
-        return np.where(self.observed, self.X, 0.0)
+    def strengths(self) -> list[float | np.ndarray]:
+        """What multiplies ½‖w‖² for the rows of each Wₜ, one number where it is one for all."""
+        pulls, first = self.pulls.copy(), max(self.lags)
+        pulls[1 : first + 1] += self.pulls[:first]
+        strengths = self.transition_weight * pulls + self.regularization * self.known
+        return [row[0] if (row == row[0]).all() else row for row in strengths]
 
-    @property
-    def entries_per_component(self) -> float:
-        """The c of the loss."""
-        return self.X.size / self.rank
-
-    @property
-    def ridge(self) -> float:
-        """ρ, in proportion to the sum of squares that a component of the lagged states has."""
+    def as_factors(self, start: Any) -> SequenceFactors:
+        """Return W, H and T as arrays that fit the tables and the lags."""
         n_steps, m, n = self.X.shape
-        return self.transition_regularization * (n_steps - max(self.lags)) * m * n / self.rank
+        shapes = {"W": (n_steps, m, "k"), "H": ("k", n), "T": (len(self.lags), "k", "k")}
+        return check_factors(start, SequenceFactors, shapes)
 
-    def compression(self, W: np.ndarray, H: np.ndarray) -> float:
+    def loss(self, factors) -> float:
         """Return ½ Σ_Ω (Wₜ H − Xₜ)²."""
-        return float(np.sum(self.errors(W, H) ** 2)) / 2
+        return float(np.sum(self.errors(factors.W, factors.H) ** 2)) / 2
 
-    def errors(self, W: np.ndarray, H: np.ndarray, steps: slice = slice(None)) -> np.ndarray:
-        """Return Wₜ H − Xₜ, and 0 where an entry is missing."""
-        return np.where(self.observed[steps], W[steps] @ H - self.filled[steps], 0.0)
+    def surprises(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
+        """Return Wₜ − Σ_l W_{t−l} T_l, and Wₜ − W_{t+1} at the first max(lags) steps."""
+        first = max(self.lags)
+        rest = W[first:] - predictions(W, T, self.lags)
+        return np.concatenate([W[:first] - W[1 : first + 1], rest])
 
-    def transition(self, W: np.ndarray, T: np.ndarray) -> float:
-        """Return ½ Σₜ ‖Wₜ − Σ_l W_{t−l} T_l‖²."""
-        return float(np.sum((W[max(self.lags) :] - predictions(W, T, self.lags)) ** 2)) / 2
+    def penalty(self, factors) -> float:
+        """Return all of f but the loss: ridges, l1 penalties and the transition with its weight."""
+        W, H, T = factors
+        k, c = len(H), self.entries_per_component(len(H))
+        ridge = np.sum(W[self.known] ** 2) + c * np.vdot(H, H)
+        transition = np.vdot(self.pulls, np.sum(self.surprises(W, T) ** 2, axis=2))
+        transition += self.ridge_of_transitions(k) * np.vdot(T, T)
+        l1_W, l1_H = self.l1_strengths(k)
+        l1 = l1_W * np.abs(W).sum() + l1_H * np.abs(H).sum()
+        squares = self.regularization * ridge + self.transition_weight * transition
+        return float(squares / 2 + l1)
 
-    def objective(self, W: np.ndarray, H: np.ndarray, T: np.ndarray) -> float:
-        """Return f, with the l1 penalty."""
-        l1_W, l1_H = self.l1_strengths
-        c = self.entries_per_component
-        penalty = self.regularization * (np.vdot(W, W) + c * np.vdot(H, H)) / 2
-        penalty += l1_W * np.abs(W).sum() + l1_H * np.abs(H).sum()
-        transition = self.transition(W, T) + self.ridge * np.vdot(T, T) / 2
-        return float(self.compression(W, H) + penalty + self.transition_weight * transition)
+    def ridge_of_transitions(self, k: int) -> float:
+        """Return ρ in the unit of the squares of those states that are more than a guess."""
+        n_steps, m, n = self.X.shape
+        share = self.transition_regularization * self.known.mean()
+        return share * (n_steps - max(self.lags)) * m * n / k
 
-    @property
-    def l1_strengths(self) -> tuple[float, float]:
-        """The penalties on |W| and |H|: in proportion to the size that their entries have."""
-        n, c = self.X.shape[2], self.entries_per_component
-        return self.l1 * sqrt(n / self.rank), self.l1 * c / sqrt(n)
+    def best_transitions(
+        self, W: np.ndarray, T: np.ndarray | None = None, known: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the transitions of these states; where T ≥ 0 is asked for, from T on."""
+        ridge = self.ridge_of_transitions(W.shape[2])
+        options = {"known": known, "non_negative": self.non_negative, "start": T}
+        return fit_transitions(W, self.lags, ridge, **options)
+
+    def best_states(self, factors, *, backwards: bool = False) -> np.ndarray:
+        """Return states that minimise f over each table Wₜ, one after the other."""
+        W, H, T = factors
+        mu, longest = self.transition_weight, max(self.lags)
+        if mu == 0:  # the tables do not depend on each other
+            return self.best_rows(H, W)
+        W, R, squares = W.copy(), self.surprises(W, T), T @ T.transpose(0, 2, 1)
+        for t in range(len(W))[:: -1 if backwards else 1]:
+            later = [(i, t + lag) for i, lag in enumerate(self.lags)]  # the tables that Wₜ predicts
+            later = [(i, s) for i, s in later if longest <= s < len(W)]
+            C = sum((squares[i] for i, _ in later), np.zeros_like(T[0]))
+            said = sum((R[s] @ T[i].T for i, s in later), W[t] @ C)
+            said += self.pulls[t, :, np.newaxis] * (W[t] - R[t])
+            if 1 <= t <= longest:
+                said += self.pulls[t - 1, :, np.newaxis] * (W[t] + R[t - 1])
+            change = self.best_table(t, H, W[t], mu * said, mu * C) - W[t]
+            W[t] += change
+            R[t] += change
+            if 1 <= t <= longest:
+                R[t - 1] -= change
+            for i, s in later:
+                R[s] -= change @ T[i]
+        return W
+
+    def best_table(self, t, H, start, said, coupling=0.0) -> np.ndarray:
+        """Minimise f over Wₜ alone, where other states say ½ Wₜ C Wₜᵀ − Wₜ Dᵀ, row by row.
+
+        Parameters
+        ----------
+        t : int
+        H : (k, n) array
+        start : (m, k) array
+        said : (m, k) array
+            D.
+        coupling : (k, k) array
+            C, but for what is in proportion to the identity.
+        """
+        grams, targets = gram_matrices(self.observed[t], H.T) + coupling, self.filled[t] @ H.T
+        l1 = self.l1_strengths(len(H))[0]
+        return self._solve(grams, targets + said, self.strengths[t], start, l1)
 
 
-@dataclass(frozen=True)
-class JointStep:
-    """One iterate: states W (n_steps, m, k), basis H (k, n), transitions T (n_lags, k, k).
+@record
+class JointStep(ProblemIterate):
+    """One iterate of the joint fit: the factors W, H, T, and f."""
 
-    `compression` and `transition` are the two losses, `objective` is f.
-    """
-
-    n_iter: int
-    states: np.ndarray
-    basis: np.ndarray
-    transitions: np.ndarray
-    compression: float
-    transition: float
-    objective: float
+    algorithm = "joint"
 
 
-def joint_steps(
-    problem: JointProblem, W0: np.ndarray, H0: np.ndarray, T0: np.ndarray
-) -> Iterator[JointStep]:
+def joint_steps(problem: JointProblem, start: Any) -> Iterator[JointStep]:
     """Yield the iterates of alternating least squares on f, for ever.
 
     Parameters
     ----------
     problem : JointProblem
-    W0 : (n_steps, m, k) array
-    H0 : (k, n) array
-    T0 : (n_lags, k, k) array
-        The start. At least 0 if `problem.nonnegative`.
+    start : iterate, or arrays (W, H, T)
+        At least 0 if `problem.non_negative`.
 
     Yields
     ------
@@ -130,98 +214,21 @@ def joint_steps(
 
     Examples
     --------
+    >>> from mflib.iteration import take
     >>> X = np.array([1.0, 2, 4, np.nan, 16]).reshape(5, 1, 1)
-    >>> problem = JointProblem(X, 1, (1,), regularization=0.0, transition_regularization=0.0)
-    >>> steps = joint_steps(problem, np.ones((5, 1, 1)), np.ones((1, 1)), np.ones((1, 1, 1)))
-    >>> objectives = [next(steps).objective for _ in range(50)]
-    >>> [round(next(steps).transitions.item(), 3), objectives[0], objectives[-1] < 1e-3]
-    [2.0, 117.5, True]
+    >>> problem = JointProblem(X, regularization=0.0, transition_regularization=0.0)
+    >>> start = np.ones((5, 1, 1)), np.ones((1, 1)), np.ones((1, 1, 1))
+    >>> steps = take(joint_steps(problem, start), 51)
+    >>> steps[0].objective, steps[50].objective < 1e-3, round(steps[50].T.item(), 3)
+    (117.5, True, 2.0)
     """
-    n_steps, m, n = problem.X.shape
-    k, n_lags = problem.rank, len(problem.lags)
-    check_blocks((W0, H0, T0), ((n_steps, m, k), (k, n), (n_lags, k, k)))
 
-    def iterate(W, H, T):
+    def iterate(factors):
         for n_iter in count():
-            losses = problem.compression(W, H), problem.transition(W, T), problem.objective(W, H, T)
-            yield JointStep(n_iter, W, H, T, *losses)
-            W = update_states(problem, W, H, T, backwards=n_iter % 2 == 1)
-            H = _update_basis(problem, W, H)
-            T = fit_transitions(
-                W, problem.lags, problem.ridge, nonnegative=problem.nonnegative, start=T
-            )
+            yield JointStep(n_iter, factors, problem)
+            W = problem.best_states(factors, backwards=n_iter % 2 == 1)
+            H = problem.best_basis(W, factors.H)
+            T = problem.best_transitions(W, factors.T)
+            factors = SequenceFactors(W, H, T)
 
-    return iterate(W0, H0, T0)
-
-
-def check_blocks(blocks: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> None:
-    """Refuse a start whose blocks do not have the shapes that the data and the rank ask for."""
-    found = [np.shape(block) for block in blocks]
-    if found != list(shapes):
-        found, needed = (", ".join(map(str, s)) for s in (found, shapes))
-        raise ValueError(f"the start has blocks of shapes {found}; {needed} are needed")
-
-
-def update_states(problem, W, H, T, *, start=0, backwards=False) -> np.ndarray:
-    """Minimise f over each table Wₜ from step `start` on, one after the other."""
-    W, longest, k = W.copy(), max(problem.lags), len(H)
-    mu, n_steps = problem.transition_weight, len(W)
-    residual = np.zeros_like(W)  # Wₜ − Σ_l W_{t−l} T_l, kept up to date
-    if mu > 0:
-        residual[longest:] = W[longest:] - predictions(W, T, problem.lags)
-    for steps in _blocks(problem, start, backwards):
-        old, t = W[steps], steps.start
-        A = gram_matrices(problem.observed[steps].reshape(-1, H.shape[1]), H.T)
-        A = A + problem.regularization * np.eye(k)
-        gradient = problem.errors(W, H, steps) @ H.T + problem.regularization * old
-        if mu > 0:  # Wₜ is predicted from earlier tables, and predicts later ones
-            if t >= longest:
-                A = A + mu * np.eye(k)
-                gradient += mu * residual[steps]
-            later = [
-                (t + lag, T_l)
-                for lag, T_l in zip(problem.lags, T, strict=True)
-                if longest <= t + lag < n_steps
-            ]
-            for s, T_l in later:
-                A = A + mu * T_l @ T_l.T
-                gradient -= mu * residual[s] @ T_l.T
-        new = _minimise(problem, A, gradient.reshape(-1, k), old.reshape(-1, k), 0)
-        change = new.reshape(old.shape) - old
-        W[steps] += change
-        if mu > 0:
-            residual[steps] += change if t >= longest else 0.0
-            for s, T_l in later:
-                residual[s] -= change[0] @ T_l
-    return W
-
-
-def gram_matrices(observed: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """Return Σ_{j observed} vⱼ vⱼᵀ of every row, (rows, k, k); one (k, k) if nothing is missing."""
-    if observed.all():
-        return V.T @ V
-    n, k = V.shape
-    products = (V[:, :, np.newaxis] * V[:, np.newaxis, :]).reshape(n, k * k)
-    return (observed.astype(float) @ products).reshape(-1, k, k)
-
-
-def _blocks(problem, start, backwards):
-    """Return slices of steps that can be updated together: single ones unless μ = 0."""
-    n_steps, m, _ = problem.X.shape
-    height = 1 if problem.transition_weight > 0 else max(1, _BLOCK // (m * problem.rank**2))
-    blocks = [slice(t, min(t + height, n_steps)) for t in range(start, n_steps, height)]
-    return blocks[::-1] if backwards else blocks
-
-
-def _update_basis(problem, W, H):
-    k, n = H.shape
-    stacked = W.reshape(-1, k)
-    strength = problem.regularization * problem.entries_per_component
-    errors = problem.errors(W, H).reshape(-1, n)
-    A = gram_matrices(problem.observed.reshape(-1, n).T, stacked) + strength * np.eye(k)
-    return _minimise(problem, A, (stacked.T @ errors + strength * H).T, H.T, 1).T
-
-
-def _minimise(problem, A, gradient, rows, which):
-    l1 = problem.l1_strengths[which]
-    return minimise_rows(A, gradient, rows, l1=l1, nonnegative=problem.nonnegative)
+    return iterate(problem.as_factors(start))

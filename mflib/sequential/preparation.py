@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from mflib._validation import NEGLIGIBLE, check_count
-from mflib.completion.model import check_choice
-
-LARGEST_COUNT = 10**9
+from mflib._validation import NEGLIGIBLE, check_choice, check_count
 
 # Sums of entries up to this size, and forecasts a million times as large, do not overflow.
 _LARGEST_ENTRY = 1e290
@@ -60,7 +59,7 @@ def prepare(
         The number of the first table, from which phases of the season are counted.
     """
     axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
-    check_choice(scale, tuple(axes), "scale")
+    check_choice(scale, axes, "scale")
     profile = None if season is None else seasonal_profile(X, season, first_step)
     Z = Preparation(profile, np.ones(()), first_step).apply(X)
     largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
@@ -76,7 +75,7 @@ def seasonal_profile(X: np.ndarray, season: int, first_step: int = 0) -> np.ndar
     An entry that was never observed in a phase gets its mean over all phases; one that was never
     observed at all gets the mean of its row, or of everything if the row is empty too.
     """
-    check_count(season, LARGEST_COUNT, "season")
+    check_count(season, "season")
     overall = _mean(X, (0, 1, 2), 0.0)
     everyday = _mean(X, 0, _mean(X, (0, 2), overall))[0]
     phase = phases(first_step, len(X), season)
@@ -107,30 +106,23 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
     X = np.asarray(X, dtype=np.float64)
     if mask is not np.ma.nomask:
         X = np.where(mask, np.nan, X)
-    if np.isinf(X).any():
-        raise ValueError(f"{name} has infinite entries; mark missing ones with NaN")
-    if np.isnan(X).all():
+    largest = np.fmax.reduce(np.abs(X), axis=None)  # of the entries that are not NaN
+    if np.isnan(largest):
         raise ValueError(f"{name} has no observed entry")
-    if np.nanmax(np.abs(X)) > _LARGEST_ENTRY:
+    if np.isinf(largest):
+        raise ValueError(f"{name} has infinite entries; mark missing ones with NaN")
+    if largest > _LARGEST_ENTRY:
         raise ValueError(f"{name} has entries above {_LARGEST_ENTRY:.0e}; scale it down first")
     return X if X.ndim == 3 else X[:, np.newaxis, :]
 
 
-def check_like(X: ArrayLike, fitted: np.ndarray, name: str = "X") -> np.ndarray:
+def check_like(X: ArrayLike, fitted: np.ndarray, name: str) -> np.ndarray:
     """Return X as `check_sequence` does, refusing tables that are not shaped as those fitted."""
     X = check_sequence(X, name)
     if X.shape[1:] != fitted.shape[1:]:
         raise ValueError(
             f"{name} has tables of shape {X.shape[1:]}; those fitted have {fitted.shape[1:]}"
         )
-    return X
-
-
-def check_later(X: ArrayLike, fitted: np.ndarray) -> np.ndarray:
-    """Return X as `check_like` does, refusing it if it is shorter than what was fitted."""
-    X = check_like(X, fitted)
-    if len(X) < len(fitted):
-        raise ValueError(f"X has {len(X)} steps; it must begin with the {len(fitted)} fitted ones")
     return X
 
 
@@ -150,6 +142,43 @@ def check_steps(steps: ArrayLike | None, n_steps: int) -> int:
             "X[:start], and put NaN where a table is missing"
         )
     return int(steps[0])
+
+
+class Forecaster(BaseEstimator):
+    """What all forecasters share: they keep the tables they were fitted to, and go on from them."""
+
+    def fit(self, X: ArrayLike, y=None, *, steps=None):
+        """Fit the tables X (n_steps, m, n) or vectors (n_steps, n), NaN where missing.
+
+        `steps` are their numbers, consecutive, by default from 0.
+        """
+        self._fit(self._keep(X, steps))
+        return self
+
+    def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:
+        """Forecast the tables that follow those that were fitted, or those that follow X.
+
+        X begins with the fitted tables and goes on with what followed them.
+        """
+        check_is_fitted(self)
+        check_count(steps, "steps")
+        tables = self.X_ if X is None else check_like(X, self.X_, "X")
+        if len(tables) < len(self.X_):
+            raise ValueError(
+                f"X has {len(tables)} steps; it must begin with the {len(self.X_)} fitted ones"
+            )
+        return self._as_given(self._forecast(tables, steps))
+
+    def _keep(self, X, steps):
+        """Check the data and their steps, keep them, and return the tables."""
+        tables = check_sequence(X)
+        self.first_step_ = check_steps(steps, len(tables))
+        self.X_, self.n_dims_ = tables, np.ndim(X)
+        return tables
+
+    def _as_given(self, tables):
+        """Return tables as the data were: vectors, if they were vectors."""
+        return tables if self.n_dims_ == 3 else tables[:, 0]
 
 
 def _mean(X, axis, default):

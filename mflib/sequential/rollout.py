@@ -1,11 +1,11 @@
 """The formula Wₜ = W₀ Tᵗ taken at its word: gradients through the powers of T (lesson 6).
 
-    f(W₀, T, H) = ½ Σ_Ω (W₀ Tᵗ H − Xₜ)² + ½λ (n_steps ‖W₀‖² + c ‖H‖²)
+    f(W₀, H, T) = ½ Σ_Ω (W₀ Tᵗ H − Xₜ)² + ½λ (n_steps ‖W₀‖² + c ‖H‖²)
 
 With Sₜ = W₀ Tᵗ and the errors Eₜ (0 where Xₜ is missing), the chain rule runs backwards in time:
 
     Bₜ = Eₜ Hᵀ + B_{t+1} Tᵀ                       from the last step, after which B is 0
-    ∂f/∂W₀ = B₀ + λ n_steps W₀,   ∂f/∂T = Σₜ Sₜᵀ B_{t+1},   ∂f/∂H = Σₜ Sₜᵀ Eₜ + λcH
+    ∂f/∂W₀ = B₀ + λ n_steps W₀,   ∂f/∂H = Σₜ Sₜᵀ Eₜ + λcH,   ∂f/∂T = Σₜ Sₜᵀ B_{t+1}
 
 f is quadratic in W₀ and in H: these blocks are ridge regressions. In T it is a polynomial of degree
 2(n_steps − 1). Along an eigenvector of T with eigenvalue λ states grow like |λ|ᵗ, and their errors
@@ -16,40 +16,36 @@ c is n_steps·m·n / k, as for the joint fit.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
-from mflib._validation import check_number
-from mflib.completion.model import check_choice
-from mflib.descent import largest_curvature
-from mflib.sequential.joint import check_blocks, gram_matrices
-from mflib.sequential.transitions import minimise_rows, roll_forward
+from mflib._validation import check_factors, check_positive
+from mflib.descent import SmoothProblem, largest_curvature
+from mflib.iteration import ProblemIterate, record
+from mflib.least_squares import gram_matrices
+from mflib.sequential.tables import TableProblem
+from mflib.sequential.transitions import roll_forward
 
 
-class RolloutBlocks(NamedTuple):
-    """The start W₀ (m, k), the transition T (k, k) and the basis H (k, n); or gradients by them."""
+class RolloutFactors(NamedTuple):
+    """The start W₀ (m, k), the basis H (k, n) and the transition T (k, k); or gradients by them."""
 
-    initial: np.ndarray
-    transition: np.ndarray
-    basis: np.ndarray
+    W0: np.ndarray
+    H: np.ndarray
+    T: np.ndarray
 
-
-@dataclass(frozen=True)
-class RolloutStep:
-    """One iterate, its loss f and the learning rate that led here (None at the start)."""
-
-    n_iter: int
-    blocks: RolloutBlocks
-    loss: float
-    learning_rate: float | None
+    def states(self, n_steps: int) -> np.ndarray:
+        """Return W₀ Tᵗ for every step, (n_steps, m, k)."""
+        start = self.W0[np.newaxis]
+        return np.concatenate([start, roll_forward(start, [self.T], (1,), n_steps - 1)])
 
 
-class RolloutLoss:
-    """The function f of W₀, T and H.
+class RolloutProblem(TableProblem, SmoothProblem):
+    """The function f of W₀, H and T.
 
     Parameters
     ----------
@@ -59,129 +55,130 @@ class RolloutLoss:
 
     Examples
     --------
-    >>> f = RolloutLoss(np.array([1.0, 2, 5]).reshape(3, 1, 1))
-    >>> f(np.ones((1, 1)), 2 * np.ones((1, 1)), np.ones((1, 1)))  # 1, 2, 4
+    >>> f = RolloutProblem(np.array([1.0, 2, 5]).reshape(3, 1, 1))
+    >>> f.loss(RolloutFactors(np.ones((1, 1)), np.ones((1, 1)), 2 * np.ones((1, 1))))  # 1, 2, 4
     0.5
     """
 
-    def __init__(self, X: np.ndarray, regularization: float = 0.0):
-        self.X, self.regularization = X, regularization
-        self.observed = ~np.isnan(X)
-        self._filled = np.where(self.observed, X, 0.0)
+    def __init__(self, X: ArrayLike, regularization: float = 0.0):
+        super().__init__(X, regularization)
 
-    def states(self, W0: np.ndarray, T: np.ndarray) -> np.ndarray:
-        """Return W₀ Tᵗ for every step, (n_steps, m, k)."""
-        later = roll_forward(W0[np.newaxis], T[np.newaxis], (1,), len(self.X) - 1)
-        return np.concatenate([W0[np.newaxis], later])
+    def as_factors(self, start: Any) -> RolloutFactors:
+        """Return W₀, H and T as arrays that fit the tables."""
+        _, m, n = self.X.shape
+        shapes = {"W0": (m, "k"), "H": ("k", n), "T": ("k", "k")}
+        return check_factors(start, RolloutFactors, shapes)
 
-    def __call__(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> float:
-        """Return the loss; infinite or NaN where Tᵗ overflows."""
+    def loss(self, factors) -> float:
+        """Return ½ Σ_Ω (W₀ Tᵗ H − Xₜ)²; infinite or NaN where Tᵗ overflows."""
         with np.errstate(over="ignore", invalid="ignore"):
-            E = self._errors(self.states(W0, T), H)
-            strengths = self._strengths(len(H))
-            penalty = strengths[0] * np.vdot(W0, W0) + strengths[1] * np.vdot(H, H)
-            return float(np.vdot(E, E) + penalty) / 2
+            E = self.errors(factors.states(len(self.X)), factors.H)
+            return float(np.vdot(E, E)) / 2
 
-    def gradients(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> RolloutBlocks:
-        """Return ∂f/∂W₀, ∂f/∂T and ∂f/∂H."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            S = self.states(W0, T)
-            E = self._errors(S, H)
-            B = _backwards(E @ H.T, T)
-            by_W0, by_H = self._strengths(len(H))
-            return RolloutBlocks(
-                B[0] + by_W0 * W0, _products(S[:-1], B[1:]), _products(S, E) + by_H * H
-            )
-
-    def hessian(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> LinearOperator:
-        """Return the Hessian at W₀, T, H, which acts on the three raveled one after the other.
-
-        Its products are the derivative of the gradients along a direction.
-        """
-        S = self.states(W0, T)
-        E = self._errors(S, H)
-        B = _backwards(E @ H.T, T)
+    def penalty(self, factors) -> float:
+        """Return ½λ (n_steps ‖W₀‖² + c ‖H‖²)."""
+        W0, H, _ = factors
         by_W0, by_H = self._strengths(len(H))
-        ends = np.cumsum([W0.size, T.size])
+        with np.errstate(over="ignore"):
+            return float(by_W0 * np.vdot(W0, W0) + by_H * np.vdot(H, H)) / 2
+
+    def loss_and_gradient(self, factors) -> tuple[float, RolloutFactors]:
+        """Return the loss, and the derivatives of f with respect to W₀, H and T."""
+        W0, H, T = factors
+        by_W0, by_H = self._strengths(len(H))
+        with np.errstate(over="ignore", invalid="ignore"):
+            S = factors.states(len(self.X))
+            E = self.errors(S, H)
+            B = _backwards(E @ H.T, T)
+            slopes = B[0] + by_W0 * W0, _products(S, E) + by_H * H, _products(S[:-1], B[1:])
+            return float(np.vdot(E, E)) / 2, RolloutFactors(*slopes)
+
+    def hessian(self, factors) -> LinearOperator:
+        """Return the Hessian of f, which acts on W₀, H and T raveled one after the other.
+
+        Its products are the derivative of the gradient along a direction.
+        """
+        _, H, T = factors
+        by_W0, by_H = self._strengths(len(H))
+        S = factors.states(len(self.X))
+        E = self.errors(S, H)
+        B = _backwards(E @ H.T, T)
+        ends = np.cumsum([factor.size for factor in factors])
 
         def product(direction):
-            parts = np.split(np.ravel(direction), ends)
-            dW0, dT, dH = (p.reshape(a.shape) for p, a in zip(parts, (W0, T, H), strict=True))
-            dS = np.concatenate([dW0[np.newaxis], S[:-1] @ dT])
+            parts = np.split(np.ravel(direction), ends[:-1])
+            d = RolloutFactors(*(p.reshape(f.shape) for p, f in zip(parts, factors, strict=True)))
+            dS = np.concatenate([d.W0[np.newaxis], S[:-1] @ d.T])
             for t in range(1, len(S)):
                 dS[t] += dS[t - 1] @ T
-            dE = np.where(self.observed, dS @ H + S @ dH, 0.0)
-            source = dE @ H.T + E @ dH.T
-            source[:-1] += B[1:] @ dT.T
+            dE = np.where(self.observed, dS @ H + S @ d.H, 0.0)
+            source = dE @ H.T + E @ d.H.T
+            source[:-1] += B[1:] @ d.T.T
             dB = _backwards(source, T)
             changes = (
-                dB[0] + by_W0 * dW0,
+                dB[0] + by_W0 * d.W0,
+                _products(dS, E) + _products(S, dE) + by_H * d.H,
                 _products(dS[:-1], B[1:]) + _products(S[:-1], dB[1:]),
-                _products(dS, E) + _products(S, dE) + by_H * dH,
             )
             return np.concatenate([change.ravel() for change in changes])
 
-        return LinearOperator((W0.size + T.size + H.size,) * 2, product, dtype=np.float64)
+        return LinearOperator((ends[-1],) * 2, product, dtype=np.float64)
 
-    def transition_hessian(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> LinearOperator:
-        """Return the Hessian of T ↦ f(W₀, T, H), which acts on T, raveled."""
-        full = self.hessian(W0, T, H)
-        block = slice(W0.size, W0.size + T.size)
+    def block_hessian(self, factors, block: int) -> LinearOperator:
+        """Return the Hessian with respect to W₀, H or T (block 0, 1 or 2) alone, raveled."""
+        full = self.hessian(factors)
+        place = np.repeat(np.arange(3), [factor.size for factor in factors]) == block
 
         def product(d):
-            direction = np.zeros(full.shape[0])
-            direction[block] = np.ravel(d)
-            return (full @ direction)[block]
+            direction = np.zeros(place.size)
+            direction[place] = np.ravel(d)
+            return (full @ direction)[place]
 
-        return LinearOperator((T.size,) * 2, product, dtype=np.float64)
+        return LinearOperator((place.sum(),) * 2, product, dtype=np.float64)
 
-    def best_basis(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> np.ndarray:
-        """Return the H that minimises f for these W₀ and T: a ridge regression for each column."""
-        k, n = H.shape
-        S = self.states(W0, T).reshape(-1, k)
-        A = gram_matrices(self.observed.reshape(-1, n).T, S) + self._strengths(k)[1] * np.eye(k)
-        return minimise_rows(A, self.gradients(W0, T, H).basis.T, H.T).T
-
-    def best_initial(self, W0: np.ndarray, T: np.ndarray, H: np.ndarray) -> np.ndarray:
-        """Return the W₀ that minimises f for these T and H: a ridge regression for each row.
+    def best_initial(self, factors) -> np.ndarray:
+        """Return the W₀ that minimises f for these H and T: a ridge regression for each row.
 
         Its Gram matrix is Σₜ Tᵗ Gₜ (Tᵗ)ᵀ, with Gₜ that of the columns of H observed at step t.
         """
-        k = len(H)
-        A = np.zeros((k, k))
+        W0, H, T = factors
+        grams = np.zeros_like(T)
         for observed in self.observed[::-1]:
-            A = gram_matrices(observed, H.T) + T @ A @ T.T
-        A = A + self._strengths(k)[0] * np.eye(k)
-        return minimise_rows(A, self.gradients(W0, T, H).initial, W0)
-
-    def _errors(self, S, H):
-        return np.where(self.observed, S @ H - self._filled, 0.0)
+            grams = gram_matrices(observed, H.T) + T @ grams @ T.T
+        targets = _backwards(self.filled @ H.T, T)[0]
+        return self._solve(grams, targets, self._strengths(len(H))[0], W0, 0.0)
 
     def _strengths(self, k):
-        """Return what the penalties on ‖W₀‖² and ‖H‖² are multiplied by."""
-        return self.regularization * len(self.X), self.regularization * self.X.size / k
+        """Return what ½‖W₀‖² and ½‖H‖² are multiplied by."""
+        return self.regularization * len(self.X), self.regularization * self.entries_per_component(
+            k
+        )
+
+
+@record
+class RolloutStep(ProblemIterate):
+    """One iterate of the rollout: the factors W0, H, T, and the learning rate that led here."""
+
+    algorithm = "rollout"
+
+    learning_rate: float | None
 
 
 def rollout_steps(
-    loss: RolloutLoss,
-    start: RolloutBlocks,
-    learning_rate: float | None = None,
-    *,
-    solver: Literal["alternating", "gradient"] = "alternating",
+    problem: RolloutProblem, start: Any, learning_rate: float | None = None
 ) -> Iterator[RolloutStep]:
-    """Yield the iterates of a descent on f, for ever.
+    """Yield iterates that take the best H, the best W₀, then a gradient step in T alone, for ever.
+
+    (Plain gradient descent on all three is `descent_steps` of lesson 4.)
 
     Parameters
     ----------
-    loss : RolloutLoss
-    start : RolloutBlocks
+    problem : RolloutProblem
+    start : iterate, or arrays (W0, H, T)
     learning_rate : float, optional
         η. By default the safe step 1/λ_max of the present Hessian, by power iteration, halved until
-        the loss does not rise: f is no quadratic in T. A given η is taken as it is; the iterates
-        may then grow to infinity and become NaN.
-    solver : {"alternating", "gradient"}
-        "gradient": a step against the gradient of all three blocks. "alternating": the best H, the
-        best W₀, then a gradient step in T alone.
+        the objective does not rise: f is no quadratic in T. A given η is taken as it is; the
+        iterates may then grow to infinity and become NaN.
 
     Yields
     ------
@@ -190,55 +187,48 @@ def rollout_steps(
 
     Examples
     --------
-    >>> loss = RolloutLoss(np.array([1.0, 2, 4]).reshape(3, 1, 1))
-    >>> start = RolloutBlocks(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
-    >>> steps = rollout_steps(loss, start)
-    >>> losses = [next(steps).loss for _ in range(200)]
-    >>> losses[0], losses[-1] < 1e-6, next(steps).blocks.transition.round(2).item()
-    (5.0, True, 2.0)
+    >>> from mflib.iteration import nth
+    >>> problem = RolloutProblem(np.array([1.0, 2, 4]).reshape(3, 1, 1))
+    >>> steps = rollout_steps(problem, [np.ones((1, 1))] * 3)
+    >>> print(next(steps))
+    <rollout step 0: loss 5, objective 5, W0 1×1, H 1×1, T 1×1>
+    >>> last = nth(steps, 200)
+    >>> last.loss < 1e-6, last.T.round(2).item()
+    (True, 2.0)
     """
-    check_choice(solver, ("alternating", "gradient"), "solver")
-    if learning_rate is not None and check_number(learning_rate, "learning_rate") <= 0:
-        raise ValueError(f"learning_rate is {learning_rate}; a positive number is needed")
-    (_, m, n), k = loss.X.shape, len(start.basis)
-    check_blocks(start, ((m, k), (k, k), (k, n)))
+    if learning_rate is not None:
+        check_positive(learning_rate, "learning_rate")
 
-    def iterate(blocks):
+    def iterate(factors):
         eta = None
         for n_iter in count():
-            yield RolloutStep(n_iter, blocks, loss(*blocks), eta)
-            if solver == "alternating":
-                blocks = blocks._replace(basis=loss.best_basis(*blocks))
-                blocks = blocks._replace(initial=loss.best_initial(*blocks))
-            blocks, eta = _gradient_step(loss, blocks, learning_rate, solver == "alternating")
+            yield RolloutStep(n_iter, factors, problem, eta)
+            factors = factors._replace(
+                H=problem.best_basis(factors.states(len(problem.X)), factors.H)
+            )
+            factors = factors._replace(W0=problem.best_initial(factors))
+            factors, eta = _step_in_T(problem, factors, learning_rate)
 
-    return iterate(start)
+    return iterate(problem.as_factors(start))
 
 
-def _gradient_step(loss, blocks, learning_rate, only_transition):
-    """Return the blocks after a step against the gradient, and its learning rate."""
-    gradients = loss.gradients(*blocks)
-    if only_transition:
-        zeros = (np.zeros_like(g) for g in gradients)
-        gradients = RolloutBlocks(*zeros)._replace(transition=gradients.transition)
-    if learning_rate is not None:
-        return _move(blocks, gradients, learning_rate), learning_rate
-    hessian = (loss.transition_hessian if only_transition else loss.hessian)(*blocks)
-    curvature = largest_curvature(hessian, tol=1e-2, random_state=0)
-    before = loss(*blocks)
-    eta = 1 / curvature if curvature > 0 else 1.0
+def _step_in_T(problem, factors, eta):
+    """Return the factors after a step of T against its gradient, and the learning rate."""
+    slope = problem.gradient(factors).T
+
+    def moved(eta):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return factors._replace(T=factors.T - eta * slope)
+
+    if eta is not None:
+        return moved(eta), eta
+    curvature = largest_curvature(problem.block_hessian(factors, 2), tol=1e-2, random_state=0)
+    before, eta = problem.loss(factors), 1 / curvature if curvature > 0 else 1.0
     for _ in range(60):
-        moved = _move(blocks, gradients, eta)
-        if loss(*moved) <= before:
-            return moved, eta
+        if problem.loss(moved(eta)) <= before:
+            return moved(eta), eta
         eta /= 2
-    return blocks, 0.0
-
-
-def _move(blocks, gradients, eta):
-    with np.errstate(over="ignore", invalid="ignore"):
-        moved = (block - eta * g for block, g in zip(blocks, gradients, strict=True))
-        return RolloutBlocks(*moved)
+    return factors, 0.0
 
 
 def _products(A, B):

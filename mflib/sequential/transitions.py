@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from mflib._validation import NEGLIGIBLE, check_count
-from mflib.completion.model import check_nonnegative
-from mflib.descent import EXPLOSION
-from mflib.sequential.preparation import LARGEST_COUNT
+from mflib._validation import check_count, check_non_negative
+from mflib.iteration import EXPLOSION
+from mflib.least_squares import minimise_rows, solve_rows
 
 # All eigenvalues of a companion matrix of this size take seconds.
 _LARGEST = 2000
@@ -58,13 +57,11 @@ def describe_eigenvalues(eigenvalues: ArrayLike) -> Modes:
     >>> print(modes.modulus, modes.period, modes.half_life)
     [0.5 1.  2. ] [inf  4. inf] [ 1. inf -1.]
     """
-    eigenvalues = np.asarray(eigenvalues)
     modulus, angle = np.abs(eigenvalues), np.abs(np.angle(eigenvalues))
     with np.errstate(divide="ignore"):
-        period = 2 * np.pi / angle
-        rate = np.log2(modulus)
+        period, rate = 2 * np.pi / angle, np.log2(modulus)
         half_life = np.where(rate == 0, np.inf, -1 / rate)
-    return Modes(modulus, period, half_life + 0.0)
+    return Modes(modulus, period, half_life + 0.0)  # + 0.0 makes −0 a 0
 
 
 def companion_eigenvalues(transitions: np.ndarray, lags: Sequence[int]) -> np.ndarray:
@@ -78,15 +75,23 @@ def companion_eigenvalues(transitions: np.ndarray, lags: Sequence[int]) -> np.nd
     C = np.eye(size, k=k)
     for lag, T in zip(lags, transitions, strict=True):
         C[(lag - 1) * k : lag * k, :k] += T
-    eigenvalues = np.linalg.eigvals(C)
-    return eigenvalues[np.argsort(-np.abs(eigenvalues), kind="stable")].astype(complex)
+    eigenvalues = np.linalg.eigvals(C).astype(complex)  # real ones too, in every NumPy
+    return eigenvalues[np.argsort(-np.abs(eigenvalues), kind="stable")]
+
+
+def lagged(A: np.ndarray, lags: Sequence[int]) -> list[np.ndarray]:
+    """Return for each lag l the part A_{t−l} of a sequence, for every step t from max(lags) on."""
+    return [A[max(lags) - lag : len(A) - lag] for lag in lags]
 
 
 def predictions(W: np.ndarray, transitions: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return Σ_l W_{t−l} T_l for every step t from max(lags) on, an array (n_steps − L, m, k)."""
-    longest, n_steps = max(lags), len(W)
-    terms = (W[longest - lag : n_steps - lag] @ T for lag, T in zip(lags, transitions, strict=True))
-    return sum(terms)
+    return sum(past @ T for past, T in zip(lagged(W, lags), transitions, strict=True))
+
+
+def usable_rows(known: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+    """Tell which rows are known at a step and at all its lags, for every step from max(lags) on."""
+    return np.all(lagged(known, (0, *lags)), axis=0)
 
 
 def roll_forward(
@@ -110,7 +115,7 @@ def roll_forward(
     states = np.concatenate([W[len(W) - longest :], np.empty((n_steps, *W.shape[1:]))])
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(longest, longest + n_steps):
-            states[t] = sum(states[t - lag] @ T for lag, T in zip(lags, transitions, strict=True))
+            states[t] = predictions(states[t - longest : t + 1], transitions, lags)[0]
     return states[longest:]
 
 
@@ -132,9 +137,44 @@ def forecast_states(
             "states, and is NaN from there on, because the transitions have an eigenvalue with "
             "|λ| > 1; forecast fewer steps, or regularize the transitions more",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,  # whoever called `forecast`
         )
     return states
+
+
+def bridge_gaps(W: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return states with lines drawn from known rows to the next known ones, level at the ends.
+
+    Parameters
+    ----------
+    W : (n_steps, m, k) array
+    known : (n_steps, m) array of bool
+        Which rows of which states are known. A row that never is stays as it is.
+
+    Examples
+    --------
+    >>> W = np.array([0.0, 1, 0, 3, 0]).reshape(5, 1, 1)
+    >>> bridge_gaps(W, W[:, :, 0] > 0).ravel()
+    array([1., 1., 2., 3., 3.])
+    """
+    W, steps = W.copy(), np.arange(len(W))
+    for i in np.flatnonzero(known.any(axis=0) & ~known.all(axis=0)):
+        seen = steps[known[:, i]]
+        W[:, i] = np.stack([np.interp(steps, seen, w) for w in W[seen, i].T], axis=1)
+    return W
+
+
+def fill_gaps(
+    W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
+) -> np.ndarray:
+    """Return states with predictions in place of unknown rows; at the first steps, bridges."""
+    if known.all():
+        return W
+    W, bridged = W.copy(), bridge_gaps(W, known)
+    for t in np.flatnonzero(~known.all(axis=1)):
+        guess = bridged[t] if t < max(lags) else roll_forward(W[:t], transitions, lags, 1)[0]
+        W[t, ~known[t]] = guess[~known[t]]
+    return W
 
 
 def fit_transitions(
@@ -143,7 +183,7 @@ def fit_transitions(
     regularization: float = 0.0,
     *,
     known: np.ndarray | None = None,
-    nonnegative: bool = False,
+    non_negative: bool = False,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the transitions that predict states from earlier ones, by ridge regression.
@@ -157,7 +197,7 @@ def fit_transitions(
     known : (n_steps, m) array of bool, optional
         Which rows of which states are known. A row takes part at the steps at which it and all its
         lagged rows are known.
-    nonnegative : bool
+    non_negative : bool
         Whether T ≥ 0.
     start : (n_lags, k, k) array, optional
         Where the iterations for T ≥ 0 start; by default at zeros.
@@ -180,27 +220,27 @@ def fit_transitions(
     if W.ndim != 3:
         raise ValueError(f"W has shape {W.shape}; (n_steps, m, k) is needed")
     check_lags(lags, len(W), "W")
-    check_nonnegative(regularization, "regularization")
-    P, Q = lagged_states(W, lags), W[max(lags) :].reshape(-1, W.shape[2])
+    check_non_negative(regularization, "regularization")
+    k = W.shape[2]
+    P, Q = np.concatenate(lagged(W, lags), axis=2), W[max(lags) :]
+    P, Q = P.reshape(-1, len(lags) * k), Q.reshape(-1, k)
     if known is not None:
-        usable = usable_rows(known, lags)
+        usable = usable_rows(known, lags).ravel()
         P, Q = P[usable], Q[usable]
         if not usable.any():
             raise ValueError(
-                "no row of the tables is observed at a step and at all its lags; "
-                "use fewer lags or method='joint'"
+                "no row of the tables is observed at a step and at all its lags; use fewer lags, "
+                "or JointMF"
             )
     if not (np.isfinite(P).all() and np.isfinite(Q).all()):
         raise ValueError("W has entries that are NaN or infinite; pass which rows are `known`")
-    A, b = P.T @ P + regularization * np.eye(P.shape[1]), (P.T @ Q).T
-    if nonnegative:
-        T = np.zeros_like(b) if start is None else start.reshape(b.T.shape).T
-        T = minimise_rows(A, T @ A - b, T, nonnegative=True, max_sweeps=10_000)
-    elif regularization > 0:
-        T = np.linalg.solve(A, b.T).T
-    else:
-        T = np.linalg.lstsq(P, Q, rcond=None)[0].T
-    return T.T.reshape(len(lags), W.shape[2], W.shape[2])
+    if regularization == 0 and not non_negative:  # more exact than through PᵀP
+        return np.linalg.lstsq(P, Q, rcond=None)[0].reshape(-1, k, k)
+    A, B = P.T @ P + regularization * np.eye(P.shape[1]), (P.T @ Q).T
+    if non_negative:
+        T = np.zeros_like(B) if start is None else start.reshape(-1, k).T
+        return minimise_rows(A, B, T, lower=0).T.reshape(-1, k, k)
+    return solve_rows(A, B, regularization).T.reshape(-1, k, k)
 
 
 def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
@@ -208,88 +248,10 @@ def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
     if not np.iterable(lags) or len(lags) == 0:
         raise ValueError(f"lags is {lags!r}; a sequence such as (1, 7) is needed")
     for lag in lags:
-        check_count(lag, LARGEST_COUNT, "a lag")
+        check_count(lag, "a lag")
     if len(set(lags)) < len(lags):
         raise ValueError(f"lags is {lags!r}; each lag once is needed")
     if n_steps <= max(lags):
         raise ValueError(
             f"{name} has {n_steps} steps; lags up to {max(lags)} need {max(lags) + 1} at least"
         )
-
-
-def usable_rows(known: np.ndarray, lags: Sequence[int]) -> np.ndarray:
-    """Tell which rows of `lagged_states` are known together with the row that they predict."""
-    longest, n_steps = max(lags), len(known)
-    parts = [known[longest - lag : n_steps - lag] for lag in (0, *lags)]
-    return np.all(parts, axis=0).ravel()
-
-
-def lagged_states(W: np.ndarray, lags: Sequence[int]) -> np.ndarray:
-    """Return P: one row for each row of each state from max(lags) on, its lagged rows abreast."""
-    longest, n_steps = max(lags), len(W)
-    P = np.concatenate([W[longest - lag : n_steps - lag] for lag in lags], axis=2)
-    return P.reshape(-1, P.shape[2])
-
-
-def minimise_rows(
-    A: np.ndarray,
-    gradient: np.ndarray,
-    W: np.ndarray,
-    *,
-    l1: float = 0.0,
-    nonnegative: bool = False,
-    max_sweeps: int = 100,
-) -> np.ndarray:
-    """Return rows that minimise a quadratic, with a penalty l1 Σ|w| and under w ≥ 0 if asked.
-
-    Without either this is the exact minimum of every row. With them, entries are minimised exactly
-    one after the other, in sweeps over the row that end when nothing moves.
-
-    Parameters
-    ----------
-    A : (k, k) array, or (m, k, k) for one per row
-        The Hessian of the quadratic, positive semidefinite.
-    gradient : (m, k) array
-        The gradient of the quadratic at W.
-    W : (m, k) array
-        The rows to start from.
-
-    Returns
-    -------
-    (m, k) array
-    """
-    if l1 == 0 and not nonnegative:
-        return W - _solve(A, gradient)
-    W, gradient = W.copy(), gradient.copy()
-    curvature = np.broadcast_to(np.einsum("...jj->...j", A), W.shape)
-    curvature = np.where(curvature > 0, curvature, 1.0)  # a flat entry has gradient 0: it shrinks
-    for _ in range(max_sweeps):
-        largest = 0.0
-        for j in range(W.shape[1]):
-            target = W[:, j] - gradient[:, j] / curvature[:, j]
-            new = _shrink(target, l1 / curvature[:, j], nonnegative)
-            change = new - W[:, j]
-            W[:, j] = new
-            gradient += change[:, None] * A[..., j, :]
-            largest = max(largest, np.abs(change).max())
-        if largest <= 1e-9 * np.abs(W).max():
-            break
-    return W
-
-
-def _shrink(values, threshold, nonnegative):
-    """Move values towards zero by the threshold, at most to zero; or cut them off at zero."""
-    if nonnegative:
-        return np.maximum(values - threshold, 0)
-    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
-
-
-def _solve(A, gradient):
-    """Return A⁻¹ g for every row g; a trace of ridge keeps a singular A solvable."""
-    k = A.shape[-1]
-    size = np.einsum("...jj->...", A) / k
-    floor = np.where(size > 0, NEGLIGIBLE * size, 1.0)
-    A = A + floor[..., None, None] * np.eye(k)
-    if A.ndim == 2:
-        return np.linalg.solve(A, gradient.T).T
-    return np.linalg.solve(A, gradient[..., None])[..., 0]

@@ -1,180 +1,17 @@
-"""The data of the lessons, in three families of functions.
+"""What is generated from a seed, with its ground truth. Nothing here is real.
 
-    load_*     reads what ships with the course or with scikit-learn
-    make_*     generates data with a known ground truth, from a seed
-    fetch_*    downloads once and keeps a copy
-
-What ships is described in data/README.md, file by file: its source, how it was made, its licence
-and its checksum. A download has a pinned address and checksum; it is kept in the folder that the
-environment variable MFLIB_DATA names, or else in the user's cache. Where there is neither a copy
-nor a network, one sentence says so, in a ConnectionError.
+The same seed gives the same data on every machine, up to the rounding of the last digits: nothing
+depends on an order that a processor may choose for itself.
 """
 
-from io import BytesIO
-from pathlib import Path
-
 import numpy as np
-from scipy import sparse
-from scipy.io import loadmat
 from scipy.linalg import block_diag
 from scipy.signal import lfilter
 from scipy.special import ndtr
 from scipy.stats import ortho_group
-from sklearn.datasets import load_sample_image
 from sklearn.utils import Bunch, check_random_state
 
-from mflib._download import RemoteFile, download, read_archive
-from mflib._validation import check_count, check_number
-
-__all__ = [
-    "fetch_hangzhou_metro",
-    "fetch_movielens_100k",
-    "load_documentation_counts",
-    "load_fertility",
-    "load_import_graph",
-    "load_photograph",
-    "make_film_club",
-    "make_metro",
-    "make_swimmer",
-    "make_traffic",
-    "make_tune",
-]
-
-
-def load_documentation_counts() -> Bunch:
-    """Load how often which word stands on the pages about Python's library (lesson 3).
-
-    Returns
-    -------
-    Bunch
-        counts : (m, n) scipy.sparse.csr_array of float
-            `counts[i, j]` says how often word j stands on page i.
-        names : list of m str
-            The pages, in alphabetical order; nearly all are named after their module.
-        words : list of n str
-            The words, in alphabetical order.
-        DESCR : str
-            Where the data come from, how pages and words were chosen, and the licence.
-
-    Examples
-    --------
-    >>> pages = load_documentation_counts()
-    >>> pages.counts.shape
-    (265, 1500)
-    >>> threading, lock = pages.names.index("threading"), pages.words.index("lock")
-    >>> print(pages.counts[threading, lock])
-    81.0
-    """
-    path = data_path("documentation_counts.csv.gz")
-    table = np.loadtxt(path, dtype=str, delimiter=",", skiprows=1, encoding="utf-8")
-    names, pages = np.unique(table[:, 0], return_inverse=True)
-    words, columns = np.unique(table[:, 1], return_inverse=True)
-    counts = sparse.csr_array(
-        (table[:, 2].astype(float), (pages, columns)), shape=(names.size, words.size)
-    )
-    return Bunch(
-        counts=counts, names=names.tolist(), words=words.tolist(), DESCR=_description(path.name)
-    )
-
-
-def load_fertility() -> Bunch:
-    """Load the children per woman by country and year, with the gaps of the record (lessons 5, 6).
-
-    The total fertility rate: how many children a woman would have if at each age she had as many as
-    the women of that age have in this year.
-
-    Returns
-    -------
-    Bunch
-        rates : (m, n) array
-            Children per woman; NaN where there is no number.
-        countries : list of m str
-            Countries and territories, in alphabetical order, as they were named in 2013.
-        codes : list of m str
-            Their codes, three letters each.
-        years : (n,) array of int
-            1960 to 2011.
-        DESCR : str
-            Where the data come from, what was left out, and the licence.
-
-    Examples
-    --------
-    >>> fertility = load_fertility()
-    >>> fertility.rates.shape
-    (206, 52)
-    >>> korea = fertility.rates[fertility.codes.index("KOR")]
-    >>> print(korea[0], "in", fertility.years[0], "and", korea[-1], "in", fertility.years[-1])
-    6.155 in 1960 and 1.244 in 2011
-    """
-    path = data_path("fertility.csv")
-    table = np.loadtxt(path, dtype=str, delimiter=",", quotechar='"', encoding="utf-8")
-    cells = table[1:, 2:]
-    return Bunch(
-        rates=np.where(cells == "", "nan", cells).astype(float),
-        countries=table[1:, 0].tolist(),
-        codes=table[1:, 1].tolist(),
-        years=table[0, 2:].astype(int),
-        DESCR=_description(path.name),
-    )
-
-
-def load_import_graph() -> Bunch:
-    """Load the import graph of Python's standard library (lesson 1).
-
-    Returns
-    -------
-    Bunch
-        names : list of n str
-            The modules, in alphabetical order. A package counts as one module.
-        links : (n, n) scipy.sparse.csr_array of float
-            `links[i, j]` is 1 if module i imports module j, else 0. The diagonal is 0.
-        DESCR : str
-            Where the data come from, and their licence.
-
-    Examples
-    --------
-    >>> graph = load_import_graph()
-    >>> graph.links.shape
-    (290, 290)
-    >>> json, re = graph.names.index("json"), graph.names.index("re")
-    >>> print(graph.links[json, re], graph.links[re, json])  # json imports re
-    1.0 0.0
-    """
-    path = data_path("python_imports.csv")
-    pairs = np.loadtxt(path, dtype=str, delimiter=",", skiprows=1, encoding="utf-8")
-    names = np.unique(pairs)
-    importers, imported = np.searchsorted(names, pairs).T
-    links = sparse.csr_array(
-        (np.ones(len(pairs)), (importers, imported)), shape=(names.size, names.size)
-    )
-    return Bunch(names=names.tolist(), links=links, DESCR=_description(path.name))
-
-
-def load_photograph(name: str = "temple") -> np.ndarray:
-    """Load a photograph in grey, at half its size (lesson 2).
-
-    The two sample images of scikit-learn, "china.jpg" and "flower.jpg": each pixel is the mean of
-    2×2 pixels and of the three colours.
-
-    Parameters
-    ----------
-    name : {"temple", "flower"}
-
-    Returns
-    -------
-    (213, 320) array
-        Brightness, 0 (black) to 1 (white).
-
-    Examples
-    --------
-    >>> load_photograph("flower").shape
-    (213, 320)
-    """
-    files = {"temple": "china.jpg", "flower": "flower.jpg"}
-    if name not in files:
-        raise ValueError(f"name is {name!r}; there are {', '.join(files)}")
-    grey = load_sample_image(files[name])[:426].mean(axis=2) / 255
-    return grey.reshape(213, 2, 320, 2).mean(axis=(1, 3))
+from mflib._validation import check_count, check_non_negative, check_number
 
 
 def make_film_club(
@@ -240,9 +77,9 @@ def make_film_club(
     >>> print(club.ratings.mean().round(1), club.truth.mean().round(1))  # we see what we like
     3.8 3.2
     """
-    check_count(n_people, LARGEST_SIZE, "n_people")
-    check_count(n_films, LARGEST_SIZE, "n_films")
-    check_count(n_ratings, n_people * n_films, "n_ratings")
+    check_count(n_people, "n_people")
+    check_count(n_films, "n_films")
+    check_count(n_ratings, "n_ratings", largest=n_people * n_films)
     liking = check_number(liking, "liking")
     rng = check_random_state(random_state)
     titles, genres = _film_titles_and_genres(n_films, rng)
@@ -271,7 +108,6 @@ def make_film_club(
     )
 
 
-LARGEST_SIZE = 10**6
 FILM_TITLES = {
     "comedy": ["Two {}s and a Teapot", "My Cousin's {}", "Carry That {} Upstairs", "Goose and {}"],
     "crime": ["Who Framed the {}?", "Murder by {}", "The {} Left No Trace", "Alibi for a {}"],
@@ -311,7 +147,8 @@ def _watched(log_weights, n_ratings, rng):
     activity = 0.7 * rng.standard_normal((n_people, 1))
     fame = -0.8 * np.log(rng.permutation(n_films) + 1)
     keys = log_weights + activity + fame + rng.gumbel(size=log_weights.shape)
-    drawn = np.argpartition(keys, -n_ratings, axis=None)[-n_ratings:]
+    # A partition leaves the chosen in an order that depends on the processor.
+    drawn = np.sort(np.argpartition(keys, -n_ratings, axis=None)[-n_ratings:])
     return np.column_stack(np.divmod(rng.permutation(drawn), n_films))
 
 
@@ -393,10 +230,9 @@ def make_metro(
     """
     sizes = {"n_steps": n_steps, "n_stations": n_stations, "n_intervals": n_intervals}
     for name, size in sizes.items():
-        check_count(size, LARGEST_SIZE, name, smallest=3)
-    for name, share in {"innovation": innovation, "noise": noise}.items():
-        if check_number(share, name) < 0:
-            raise ValueError(f"{name} is {share}; a number that is not negative is needed")
+        check_count(size, name, smallest=3)
+    innovation = check_non_negative(innovation, "innovation")
+    noise = check_non_negative(noise, "noise")
     rng = check_random_state(random_state)
     hours = 6 + 18 * (np.arange(n_intervals) + 0.5) / n_intervals
     H = np.exp(-0.5 * ((hours - [[8], [13], [18]]) / [[1.2], [3.5], [2.2]]) ** 2)
@@ -543,8 +379,8 @@ def make_traffic(
     >>> make_traffic(20, 2, 60, random_state=0).speeds.shape
     (20, 48)
     """
-    for name, value in (("n_sensors", n_sensors), ("n_days", n_days)):
-        check_count(value, 10**6, name)
+    check_count(n_sensors, "n_sensors")
+    check_count(n_days, "n_days")
     if interval not in range(1, 1441) or 1440 % interval:
         raise ValueError(f"interval is {interval!r}; a divisor of 1440 minutes is needed")
     rng = check_random_state(random_state)
@@ -651,189 +487,3 @@ def _note(frequency, duration, rate, rng):
     swell_and_end = np.clip(np.minimum(time / 0.03, (duration - time) / 0.05), 0, 1)
     envelope = np.sin(np.pi / 2 * swell_and_end) ** 2 * np.exp(-2.5 * time)
     return envelope * (harmonics**-1.2 * waves).sum(axis=0)
-
-
-def fetch_movielens_100k() -> Bunch:
-    """Download MovieLens 100K, once: 100,000 ratings of films from 1997 and 1998 (lesson 5).
-
-    Its terms of use forbid to pass the data on and to earn money with them; they are in `DESCR`.
-
-    Returns
-    -------
-    Bunch
-        pairs : (100000, 2) array of int
-            Person and film of each rating, counted from 0, in the random order of the file u.data.
-        ratings : (100000,) array
-            1, 2, 3, 4 or 5.
-        folds : list of 5 pairs of arrays of int
-            The official folds u1 to u5: which ratings are for training, and which for testing.
-        titles : list of 1682 str
-        genres : (1682, 19) array of bool
-            Which film belongs to which genre.
-        genre_names : list of 19 str
-        DESCR : str
-            The README of the archive.
-
-    Raises
-    ------
-    ConnectionError
-        If it was not downloaded before and there is no network.
-    OSError
-        If what arrives is not the expected file.
-
-    References
-    ----------
-    F. M. Harper and J. A. Konstan, The MovieLens datasets: history and context, ACM Transactions on
-    Interactive Intelligent Systems 5(4), 2015, article 19. https://doi.org/10.1145/2827872
-
-    Examples
-    --------
-    >>> movielens = fetch_movielens_100k()  # doctest: +SKIP
-    >>> train, test = movielens.folds[0]  # doctest: +SKIP
-    >>> movielens.pairs[train].shape  # doctest: +SKIP
-    (80000, 2)
-    """
-    splits = [f"u{fold}.{part}" for fold in range(1, 6) for part in ("base", "test")]
-    names = [f"ml-100k/{name}" for name in ["README", "u.data", "u.item", "u.genre", *splits]]
-    readme, table, films, genres, *tables = read_archive(download(MOVIELENS), names)
-    pairs, ratings = _movielens_ratings(table)
-    rows = np.empty(pairs.max(axis=0) + 1, dtype=int)  # of the table, by person and film
-    rows[tuple(pairs.T)] = np.arange(len(pairs))
-    parts = [np.sort(rows[tuple(_movielens_ratings(table)[0].T)]) for table in tables]
-    genre_names = [name for name, _ in _movielens_fields(genres)]
-    fields = _movielens_fields(films)
-    return Bunch(
-        pairs=pairs,
-        ratings=ratings,
-        folds=list(zip(parts[::2], parts[1::2], strict=True)),
-        titles=[title for _, title, *_ in fields],
-        genres=np.array([field[-len(genre_names) :] for field in fields]) == "1",
-        genre_names=genre_names,
-        DESCR=readme.decode("latin-1"),
-    )
-
-
-MOVIELENS = RemoteFile(
-    title="MovieLens 100K",
-    name="ml-100k.zip",
-    url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-    sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-)
-
-
-def _movielens_ratings(table):
-    """Return pairs (n, 2), counted from 0, and ratings (n,) of lines `person film rating time`."""
-    columns = np.loadtxt(BytesIO(table), dtype=int, usecols=(0, 1, 2), ndmin=2)
-    return columns[:, :2] - 1, columns[:, 2].astype(float)
-
-
-def _movielens_fields(table):
-    """Return the fields of every line; they are separated by bars."""
-    return [line.split("|") for line in table.decode("latin-1").strip().split("\n")]
-
-
-def fetch_hangzhou_metro() -> Bunch:
-    """Download the passengers of the metro in Hangzhou, once: 25 days in January 2019 (lesson 6).
-
-    Published: 80 stations, without names; the 25 days from 1 to 25 January 2019; the time from 6:00
-    to 24:00, outside of which the metro does not run. Inferred: that the days stand in order. The
-    data agree, since the mornings with the smallest share of a day's passengers are those of New
-    Year and of the three weekends.
-
-    Returns
-    -------
-    Bunch
-        counts : (25, 80, 108) array
-            Passengers who entered, by day, station and interval of ten minutes. No gap is marked as
-            such: where nobody was counted stands 0.
-        weekdays : (25,) array of int
-            0 for Monday, ..., 6 for Sunday; the first day is a Tuesday (1).
-        dates : (25,) array of datetime64
-            1 to 25 January 2019.
-        hours : (108,) array
-            The middle of each interval, in hours after midnight, from 6:00 to 24:00.
-        DESCR : str
-            Where the data come from, and what is known of their licence.
-
-    Raises
-    ------
-    ConnectionError
-        If it was not downloaded before and there is no network.
-    OSError
-        If what arrives is not the expected file.
-
-    References
-    ----------
-    Hangzhou metro passenger flow data set, https://doi.org/10.5281/zenodo.3145404, made from the
-    records of a contest (https://tianchi.aliyun.com/competition/entrance/231708/information), as
-    kept in the repository https://github.com/xinychen/transdim.
-
-    Examples
-    --------
-    >>> metro = fetch_hangzhou_metro()  # doctest: +SKIP
-    >>> metro.counts.shape  # doctest: +SKIP
-    (25, 80, 108)
-    """
-    tensor = loadmat(download(HANGZHOU))["tensor"]
-    dates = np.arange("2019-01-01", "2019-01-26", dtype="datetime64[D]")
-    return Bunch(
-        counts=np.ascontiguousarray(tensor.swapaxes(0, 1), dtype=float),
-        weekdays=(np.arange(dates.size) + 1) % 7,
-        dates=dates,
-        hours=6 + (np.arange(108) + 0.5) / 6,
-        DESCR=HANGZHOU_DESCRIPTION,
-    )
-
-
-HANGZHOU = RemoteFile(
-    title="The Hangzhou metro data",
-    name="hangzhou_tensor.mat",
-    url="https://raw.githubusercontent.com/xinychen/transdim/99a31275f12504f59b0c3d3debd50fea92b2e973/datasets/Hangzhou-data-set/tensor.mat",
-    sha256="55891c7e102a8352f3c8022f79bc588ae77a68625a565d79ed8aaadbf8e9202d",
-)
-HANGZHOU_DESCRIPTION = """Passengers who entered the metro of Hangzhou, China.
-
-80 stations, 25 days (1 to 25 January 2019), 108 intervals of ten minutes from 6:00 to 24:00.
-
-- Source: Hangzhou metro passenger flow data set, https://doi.org/10.5281/zenodo.3145404, from the
-  records of https://tianchi.aliyun.com/competition/entrance/231708/information
-- Downloaded from: https://github.com/xinychen/transdim (datasets/Hangzhou-data-set/tensor.mat)
-- Licence: the file names none. The repository is under the MIT licence, others cite the data set as
-  under CC BY 4.0, and we have not seen the terms of the contest. None of it ships with the course.
-"""
-
-
-def data_path(name: str) -> Path:
-    """Return the path of a file that ships: in mflib/data of a wheel, in ../data of a checkout.
-
-    Parameters
-    ----------
-    name : str
-        The name of the file, without a folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file, or no data at all.
-
-    Examples
-    --------
-    >>> data_path("python_imports.csv").name
-    'python_imports.csv'
-    """
-    here = Path(__file__).resolve().parent
-    for folder in (here / "data", here.parent / "data"):
-        if (folder / "README.md").is_file():
-            break
-    else:
-        raise FileNotFoundError("the data of mflib are missing; install mflib again")
-    known = sorted(path.name for path in folder.iterdir() if path.is_file())
-    if name not in known:
-        raise FileNotFoundError(f"mflib has no data file {name!r}; it has {', '.join(known)}")
-    return folder / name
-
-
-def _description(name: str) -> str:
-    """Return the section on one file in data/README.md."""
-    sections = data_path("README.md").read_text(encoding="utf-8").split("\n## ")
-    return next(section for section in sections if section.startswith(f"{name}\n"))

@@ -75,3 +75,18 @@ def read_archive(path: Path, names: list[str]) -> list[bytes]:
             return [archive.read(name) for name in names]
     except (BadZipFile, KeyError) as error:
         raise OSError(f"{path.name} is not the expected archive: {error.args[0]}") from error
+
+
+def read_folder(folder: Path, needed: list[str], optional: list[str]) -> list[bytes]:
+    """Return the contents of files in a folder: the needed ones, and the optional if all are there.
+
+    Raises
+    ------
+    OSError
+        If a needed file is missing.
+    """
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if missing:
+        raise OSError(f"{missing[0]} is missing in the folder {folder.name} of the cache")
+    complete = all((folder / name).is_file() for name in optional)
+    return [(folder / name).read_bytes() for name in needed + (optional if complete else [])]

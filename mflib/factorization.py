@@ -1,0 +1,278 @@
+"""A factorization as a problem for gradient descent: gradients, Hessians, limits (lesson 4).
+
+The formulas of this room, for f(U, V) = ½‖M ∘ (U Vᵀ − X)‖² + ½λ(‖U‖² + ‖V‖²), where M is 1 at the
+observed entries and 0 elsewhere, ∘ is the product entry by entry, and E = M ∘ (U Vᵀ − X):
+
+    ∂f/∂U = E V + λU,    ∂f/∂V = Eᵀ U + λV                      gradients
+    (M ∘ (D Vᵀ)) V + λD                                         Hessian of U ↦ f(U, V), applied to D
+    (M ∘ (C Vᵀ + U Dᵀ)) V + E D + λC,                           Hessian of f, applied to (C, D)
+    (M ∘ (C Vᵀ + U Dᵀ))ᵀ U + Eᵀ C + λD
+
+While one factor stays, f is a quadratic of the other, and the limit of the learning rate is exact:
+
+    2 / λ_max       for each of the two blocks while the other stays;
+    1 / σ₁(X)       concerns both blocks together, fully observed, without λ: above it every global
+                    minimum is unstable, as λ_max ≥ 2σ₁(X) at each of them.
+"""
+
+from math import inf, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
+
+from mflib._validation import Matrix, check_factors, check_matrix, check_non_negative
+from mflib.descent import SmoothProblem, critical_learning_rate, total_length
+from mflib.iteration import warn_unless_converged
+from mflib.nmf import entries_of_product
+from mflib.svd import truncated_svd
+
+
+class Factors(NamedTuple):
+    """The factors U (m, k) and V (n, k) of X ≈ U Vᵀ, or the gradient with respect to them."""
+
+    U: np.ndarray
+    V: np.ndarray
+
+
+class FactorizationProblem(SmoothProblem):
+    """The function ½‖M ∘ (U Vᵀ − X)‖² + ½λ(‖U‖² + ‖V‖²) of the factors U (m, k) and V (n, k).
+
+    Parameters
+    ----------
+    X : (m, n) array or sparse matrix
+        Of a sparse matrix the stored entries count as observed (a stored zero too), all others as
+        missing.
+    mask : (m, n) array of bool, optional
+        M: True where X is observed. What X holds elsewhere is never looked at; it may be NaN.
+        By default all entries of an array are observed. Not for sparse X.
+    regularization : float
+        λ, at least 0.
+
+    Examples
+    --------
+    >>> f = FactorizationProblem([[6.0, 4.0]])
+    >>> f.loss(([[1.0]], [[2.0], [3.0]]))  # UVᵀ = [[2, 3]]
+    8.5
+    >>> f.gradient(([[1.0]], [[2.0], [3.0]])).U  # -4 · 2 - 1 · 3
+    array([[-11.]])
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike | Matrix,
+        *,
+        mask: ArrayLike | None = None,
+        regularization: float = 0.0,
+    ):
+        self.mask = None
+        if mask is not None:
+            X, self.mask = _check_mask(X, mask)
+        self.X = _check_entries(X)
+        self.regularization = check_non_negative(regularization, "regularization")
+        self._loss_at_zero = _half_square(self.X)
+        if sparse.issparse(self.X):  # the row of each stored entry
+            self._rows = np.repeat(np.arange(self.X.shape[0]), np.diff(self.X.indptr))
+
+    def as_factors(self, start) -> Factors:
+        """Return a start as `Factors(U, V)`."""
+        m, n = self.X.shape
+        factors = check_factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
+        return Factors(*(factor.astype(np.float64, copy=False) for factor in factors))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every entry is observed."""
+        return not sparse.issparse(self.X) and self.mask is None
+
+    def masked_product(self, U: np.ndarray, V: np.ndarray) -> np.ndarray | sparse.csr_array:
+        """Return M ∘ (U Vᵀ), computed at the observed entries only if X is sparse."""
+        if not sparse.issparse(self.X):
+            product = U @ V.T
+            if self.mask is not None:
+                np.putmask(product, ~self.mask, 0.0)
+            return product
+        values = entries_of_product(U, V, self._rows, self.X.indices)
+        return sparse.csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
+
+    def residual(self, factors) -> np.ndarray | sparse.csr_array:
+        """Return E = M ∘ (U Vᵀ − X)."""
+        E = self.masked_product(*self._read(factors))
+        entries = _entries(E)
+        entries -= _entries(self.X)
+        return E
+
+    def loss(self, factors) -> float:
+        """Return ½‖E‖²."""
+        return _half_square(self.residual(factors))
+
+    def penalty(self, factors) -> float:
+        """Return ½λ(‖U‖² + ‖V‖²)."""
+        if not self.regularization:
+            return 0.0
+        return self.regularization * sum(map(_half_square, self._read(factors)))
+
+    def loss_and_gradient(self, factors) -> tuple[float, Factors]:
+        """Return ½‖E‖² and (E V + λU, Eᵀ U + λV)."""
+        factors = self._read(factors)
+        E, strength = self.residual(factors), self.regularization
+        return _half_square(E), factor_gradient(E, factors, strength, strength)
+
+    def block_gradient(self, factors, block: int) -> np.ndarray:
+        """Return one of the two gradients, for half the work."""
+        U, V = factors = self._read(factors)
+        E = self.residual(factors)
+        return _regularized(E.T @ U if block else E @ V, self.regularization, factors[block])
+
+    def block_hessian(self, factors, block: int) -> np.ndarray | LinearOperator:
+        """Return the Hessian with respect to U (block 0) or V (block 1), while the other stays.
+
+        It does not depend on the block itself, in which the objective is quadratic.
+
+        Returns
+        -------
+        (k, k) array, if every entry is observed
+            VᵀV + λI: each row of U has this Hessian. (For V it is UᵀU + λI.)
+        LinearOperator of shape (mk, mk), otherwise
+            It acts on U, raveled row by row. (For V its shape is (nk, nk).)
+        """
+        moving, other = self._read(factors)[:: 1 - 2 * block]
+        if self.is_complete:
+            return other.T @ other + self.regularization * np.eye(other.shape[1])
+
+        def product(d):
+            D = d.reshape(moving.shape)
+            change = self.masked_product(other, D).T if block else self.masked_product(D, other)
+            return (change @ other + self.regularization * D).ravel()
+
+        return LinearOperator((moving.size,) * 2, product, dtype=np.float64)
+
+    def hessian(self, factors) -> LinearOperator:
+        """Return the Hessian, which acts on U and V, raveled one after the other."""
+        U, V = factors = self._read(factors)
+        E, strength = self.residual(factors), self.regularization
+
+        def product(d):
+            C, D = d[: U.size].reshape(U.shape), d[U.size :].reshape(V.shape)
+            change = self.masked_product(np.hstack([C, U]), np.hstack([V, D]))  # of E, along (C, D)
+            upper = change @ V + E @ D + strength * C
+            lower = change.T @ U + E.T @ C + strength * D
+            return np.concatenate([upper.ravel(), lower.ravel()])
+
+        return LinearOperator((U.size + V.size,) * 2, product, dtype=np.float64)
+
+    def loss_at_zero(self, factors=None) -> float:
+        """Return ½‖M ∘ X‖², whatever the rank."""
+        return self._loss_at_zero
+
+    def gradient_scale(self, step, start=None) -> float:
+        """Return (‖M ∘ X‖ + λ) √(‖U‖² + ‖V‖²), which has the unit of a gradient."""
+        unit = sqrt(2 * self._loss_at_zero) + self.regularization
+        return unit * total_length(step.factors)
+
+    def broken_limit(self, step, learning_rate, updates) -> tuple[float, str]:
+        """Return 1/σ₁ or 2/λ_max at this step, or 2/λ_max of the half step that broke it."""
+        factors = step.factors
+        if updates == "simultaneous":
+            critical = joint_critical_learning_rate(self.X, random_state=0)
+            here = critical_learning_rate(self.hessian(factors), random_state=0)
+            if learning_rate <= critical or here < critical / 2:  # steeper than it needs to be
+                return here, f"critical 2/λ_max at step {step.n_iter}"
+            exact = self.is_complete and not self.regularization
+            return critical, "critical 1/σ₁" if exact else "first guess 1/σ₁(M∘X)"
+        # A half step below its limit cannot raise the objective: η is above one of the two.
+        critical = critical_learning_rate(self.block_hessian(factors, 0), random_state=0)
+        if learning_rate > critical:
+            return critical, f"critical 2/λ_max of U's half step {step.n_iter + 1}"
+        factors = factors._replace(U=factors.U - learning_rate * self.gradient(factors).U)
+        critical = critical_learning_rate(self.block_hessian(factors, 1), random_state=0)
+        return critical, f"critical 2/λ_max of V's half step {step.n_iter + 1}"
+
+    def _read(self, factors):
+        """Return factors as they are, and anything else checked."""
+        return factors if isinstance(factors, Factors) else self.as_factors(factors)
+
+
+def factor_gradient(
+    E: np.ndarray | sparse.sparray,
+    factors: Any,
+    row_strength: float | np.ndarray = 0.0,
+    column_strength: float | np.ndarray = 0.0,
+) -> Factors:
+    """Return E V + λU and Eᵀ U + λV, for the derivatives E of a loss by the entries of U Vᵀ.
+
+    Parameters
+    ----------
+    E : (m, n) array or sparse matrix
+        For half the squared error, the residual, 0 where X is missing.
+    factors : Factors, or another named tuple with U and V
+    row_strength, column_strength : float, or arrays (m,) and (n,)
+        λ, one for all or one per row of U (of V).
+    """
+    U, V = factors.U, factors.V
+    return Factors(_regularized(E @ V, row_strength, U), _regularized(E.T @ U, column_strength, V))
+
+
+def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
+    """Return 1/σ₁(X), for gradient descent on both factors at once.
+
+    What holds, for X fully observed and no regularization: at every global minimum of
+    ½‖UVᵀ − X‖², whatever the rank, λ_max is at least 2σ₁(X) (a theorem; equality for balanced
+    factors). So above 1/σ₁(X) every global minimum is unstable. It does not follow that the loss
+    explodes there (it may stay bounded), nor that every smaller learning rate works (from a large
+    start the loss can explode before). With missing entries, 1/σ₁(M ∘ X) is a first guess and no
+    more: a factorization that fits few entries closely may have steeper minima.
+
+    Parameters
+    ----------
+    X : (m, n) array or sparse matrix
+    random_state : int, RandomState or None
+        Chooses the start of the iteration for σ₁.
+
+    Examples
+    --------
+    >>> round(joint_critical_learning_rate([[3, 2], [2, 3]], random_state=0), 4)
+    0.2
+    """
+    found = truncated_svd(_check_entries(X), 1, random_state=random_state)
+    warn_unless_converged(found)
+    (sigma,) = found.singular_values
+    return float(1 / sigma) if sigma > 0 else inf
+
+
+def _regularized(gradient, strength, factor):
+    """Return the gradient + λ times the factor, λ being one number or one per row."""
+    if isinstance(strength, np.ndarray):
+        return gradient + strength[:, np.newaxis] * factor
+    return gradient + strength * factor if strength else gradient  # 0 · inf is NaN
+
+
+def _entries(A):
+    """Return the numbers that an array or a sparse matrix stores."""
+    return A.data if sparse.issparse(A) else A
+
+
+def _half_square(A):
+    """Return ½‖A‖² of an array or a sparse matrix."""
+    entries = _entries(A).ravel()
+    return float(np.vdot(entries, entries)) / 2
+
+
+def _check_entries(X):
+    X = check_matrix(X, "X")
+    if isinstance(X, LinearOperator):
+        raise ValueError("X is an operator; an array or a sparse matrix is needed")
+    return X
+
+
+def _check_mask(X, mask):
+    if sparse.issparse(X):
+        raise ValueError("X is sparse, where the stored entries are the observed ones; mask is not")
+    X, mask = np.asarray(X, dtype=float), np.asarray(mask)
+    if mask.shape != X.shape or mask.dtype != bool:
+        raise ValueError(
+            f"mask has shape {mask.shape} and type {mask.dtype}; bool of shape {X.shape} is needed"
+        )
+    return np.where(mask, X, 0.0), mask

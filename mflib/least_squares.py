@@ -1,0 +1,325 @@
+"""One ridge regression per row: the half step that alternating methods share (lessons 5 and 6).
+
+With V fixed, row i of U answers to its observed columns Ωᵢ only:
+
+    uᵢ = argmin ½ Σ_{j∈Ωᵢ} (uᵀvⱼ − xᵢⱼ)² + ½ λᵢ ‖u‖²
+    (Gᵢ + λᵢ I) uᵢ = tᵢ            normal equations, k×k
+
+    Gᵢ = Σ_{j∈Ωᵢ} vⱼ vⱼᵀ           Gram matrix
+    tᵢ = Σ_{j∈Ωᵢ} xᵢⱼ vⱼ           target
+
+All Gram matrices are one product: row i of M (V⊗V), where M is the mask (1 where an entry is
+observed) and row j of V⊗V holds the products of pairs of entries of vⱼ. The rows are independent;
+together they cost O(|Ω| k² + m k³) operations.
+
+References
+----------
+Y. Zhou, D. Wilkinson, R. Schreiber and R. Pan, Large-scale parallel collaborative filtering for the
+Netflix prize, AAIM, 2008.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from mflib._compiled import compiled
+from mflib.iteration import MEMORY, Iterate, blocks_of_rows, drive, record
+from mflib.nmf import coordinate_sweep
+
+MOST_SWEEPS = 1000
+
+
+@compiled
+def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
+    """Solve the normal equations of one row after the other, and write to U. All λᵢ > 0.
+
+    `data`, `indices` and `starts` are those of a CSR array: the values of row i, and their columns,
+    stand from `starts[i]` to `starts[i + 1]`.
+    """
+    for i in range(len(U)):
+        row = slice(starts[i], starts[i + 1])
+        seen = V[indices[row]]
+        if len(seen) == 0:
+            U[i] = 0
+            continue
+        gram, target = np.dot(seen.T, seen), np.dot(data[row], seen)
+        for f in range(len(gram)):
+            gram[f, f] += strengths[i]
+        U[i] = solve_by_elimination(gram, target)
+
+
+@compiled
+def solve_by_elimination(G, u):
+    """Return the solution of G u = t, in place of t. G is symmetric and positive definite.
+
+    Such a matrix needs no exchange of rows, and half of it is enough: what remains after each
+    elimination is symmetric again. Up to k = 50 this is faster than calling LAPACK.
+    """
+    k = len(u)
+    for f in range(k):
+        for g in range(f + 1, k):
+            ratio = G[f, g] / G[f, f]
+            u[g] -= ratio * u[f]
+            for h in range(g, k):
+                G[g, h] -= ratio * G[f, h]
+    for f in range(k - 1, -1, -1):
+        for g in range(f + 1, k):
+            u[f] -= G[f, g] * u[g]
+        u[f] /= G[f, f]
+    return u
+
+
+def ridge_rows(
+    values: sparse.csr_array,
+    mask: sparse.csr_array,
+    V: np.ndarray,
+    regularization: float | np.ndarray,
+) -> np.ndarray:
+    """Solve the ridge regressions of all rows, many at a time.
+
+    Parameters
+    ----------
+    values, mask : (m, n) sparse arrays in CSR format
+        The observed entries, and 1 in the same places.
+    V : (n, k) array
+    regularization : float or (m,) array
+        λ of each row, at least 0. Where it is 0, or lost in rounding, the least-squares solution of
+        smallest length is taken, so that rows with fewer than k entries have one too. A row without
+        entries gives zeros.
+
+    Returns
+    -------
+    (m, k) array
+        It is NaN where Gᵢ overflows.
+
+    Examples
+    --------
+    >>> X = sparse.csr_array([[2.0, 4.0], [0.0, 3.0]])
+    >>> ridge_rows(X, X.astype(bool), np.array([[1.0], [2.0]]), 0.0)
+    array([[2. ],
+           [1.5]])
+    """
+    return np.concatenate(
+        [solve_rows(*equations) for _, *equations in _equations(values, mask, V, regularization)]
+    )
+
+
+def ridge_rows_non_negative(
+    values: sparse.csr_array,
+    mask: sparse.csr_array,
+    V: np.ndarray,
+    regularization: float | np.ndarray,
+    start: np.ndarray,
+    n_free: int = 0,
+) -> np.ndarray:
+    """Solve the ridge regressions of all rows under U ≥ 0, by coordinate descent.
+
+    The result is never worse than the start.
+
+    Parameters
+    ----------
+    values, mask, V, regularization : as for `ridge_rows`
+    start : (m, k) array
+    n_free : int
+        The last so many columns of U may be negative.
+
+    Returns
+    -------
+    (m, k) array
+
+    Examples
+    --------
+    >>> X = sparse.csr_array([[2.0, -1.0]])
+    >>> ridge_rows_non_negative(X, X.astype(bool), np.eye(2), 0.0, np.ones((1, 2)))
+    array([[2., 0.]])
+    """
+    lower = np.zeros(V.shape[1])
+    lower[len(lower) - n_free :] = -np.inf
+    return np.concatenate(
+        [
+            minimise_rows(grams, targets, start[rows], lower=lower)
+            for rows, grams, targets, _ in _equations(values, mask, V, regularization)
+        ]
+    )
+
+
+def _equations(values, mask, V, regularization):
+    """Yield slices of rows with their Gᵢ + λᵢ I, their tᵢ and their λᵢ."""
+    V = np.asarray(V)
+    V = V.astype(np.result_type(V, np.float32), copy=False)  # whole numbers become float64
+    m, k = mask.shape[0], V.shape[1]
+    strengths = np.broadcast_to(np.asarray(regularization, dtype=V.dtype), (m,))
+    if not strengths.min() >= 0:
+        raise ValueError(f"regularization is {strengths.min()}; at least 0 is needed")
+    for rows in blocks_of_rows(m, k**2, MEMORY):
+        grams = gram_matrices(mask[rows], V)
+        np.einsum("ijj->ij", grams)[...] += strengths[rows, None]
+        yield rows, grams, values[rows] @ V, strengths[rows]
+
+
+def gram_matrices(mask: np.ndarray | sparse.csr_array, V: np.ndarray) -> np.ndarray:
+    """Return Gᵢ = Σ_{j∈Ωᵢ} vⱼ vⱼᵀ of every row of the mask.
+
+    Parameters
+    ----------
+    mask : (m, n) array of bool, or sparse array with 1 where an entry is observed
+    V : (n, k) array
+
+    Returns
+    -------
+    (m, k, k) array, or one (k, k) array for all rows if a dense mask is True everywhere
+
+    Examples
+    --------
+    >>> gram_matrices(np.array([[True, False], [True, True]]), np.array([[1.0], [2.0]])).ravel()
+    array([1., 5.])
+    """
+    if isinstance(mask, np.ndarray):
+        if mask.all():
+            return V.T @ V
+        mask = mask.astype(V.dtype)
+    n, k = V.shape
+    first, second, place = _one_of_each_two(k)
+    sums = 0
+    for columns in blocks_of_rows(n, first.size, MEMORY):
+        part = mask if columns == slice(0, n) else mask[:, columns]
+        sums = sums + part @ (V[columns, first] * V[columns, second])
+    return np.take(sums, place, axis=1)
+
+
+@cache
+def _one_of_each_two(k):
+    """Return the places (first, second) of one triangle of a symmetric matrix, and the way back."""
+    first, second = np.triu_indices(k)
+    place = np.empty((k, k), dtype=np.intp)
+    place[first, second] = place[second, first] = np.arange(first.size)
+    return first, second, place
+
+
+def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.0) -> np.ndarray:
+    """Return the uᵢ with Gᵢ uᵢ = tᵢ; where Gᵢ is singular, the smallest that comes closest.
+
+    Parameters
+    ----------
+    grams : (m, k, k) array, or (k, k) for one that all rows share
+        Symmetric, no eigenvalue negative.
+    targets : (m, k) array
+    strengths : float or (m,) array
+        What the smallest eigenvalue of Gᵢ cannot be below: the λᵢ that it contains. Where that is
+        0, or lost in rounding, the system may be singular.
+
+    Returns
+    -------
+    (m, k) array
+        It is NaN where Gᵢ is not finite.
+
+    Examples
+    --------
+    >>> solve_rows(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[4.0, 0.0]]))
+    array([[2., 0.]])
+    """
+    sizes = np.trace(grams, axis1=-2, axis2=-1)  # at least the largest eigenvalue
+    regular = np.asarray(strengths) > targets.shape[1] * np.finfo(targets.dtype).eps * sizes
+    singular = ~regular & np.isfinite(sizes)
+    solutions = np.full_like(targets, np.nan)
+    if grams.ndim == 2:
+        if regular.all():
+            solutions = np.linalg.solve(grams, targets.T).T
+        elif singular.all():
+            solutions = _smallest_solutions(grams, targets)
+        return solutions
+    if regular.all():
+        return np.linalg.solve(grams, targets[..., None])[..., 0]
+    solutions[regular] = np.linalg.solve(grams[regular], targets[regular, :, None])[..., 0]
+    solutions[singular] = _smallest_solutions(grams[singular], targets[singular])
+    return solutions
+
+
+def _smallest_solutions(grams, targets):
+    """Solve by eigenpairs, leaving out directions whose eigenvalue is zero up to rounding."""
+    sizes, Q = np.linalg.eigh(grams)
+    kept = sizes > sizes[..., -1:] * sizes.shape[-1] * np.finfo(sizes.dtype).eps
+    coordinates = np.einsum("...fg,...f->...g", Q, targets)
+    sizes, kept = np.broadcast_arrays(sizes, kept & np.ones_like(coordinates, dtype=bool))
+    coordinates = np.divide(coordinates, sizes, out=np.zeros_like(coordinates), where=kept)
+    return np.einsum("...fg,...g->...f", Q, coordinates)
+
+
+@record
+class SweepStep(Iterate):
+    """One iterate of coordinate descent: the rows, and by how much the sweep moved an entry."""
+
+    algorithm = "coordinate descent"
+
+    rows: np.ndarray
+    change: float
+
+
+def sweep_steps(
+    grams: np.ndarray,
+    targets: np.ndarray,
+    start: np.ndarray,
+    *,
+    l1: float = 0.0,
+    lower: float | np.ndarray = -np.inf,
+) -> Iterator[SweepStep]:
+    """Yield rows that come closer to the minimum of ½ uᵀGᵢu − tᵢᵀu + l1 Σ|u|, for ever.
+
+    Every sweep sets each entry in turn to its minimum with the others fixed, so no sweep makes a
+    row worse.
+
+    Parameters
+    ----------
+    grams, targets : as for `solve_rows`
+    start : (m, k) array
+    l1 : float
+    lower : float or (k,) array
+        The smallest value that entries may take: 0 for u ≥ 0.
+
+    Yields
+    ------
+    SweepStep
+        `change` is infinite at the start, and relative to the largest entry.
+    """
+
+    def iterate(rows, change):
+        for n_iter in count():
+            yield SweepStep(n_iter, rows, change)
+            before, rows = rows, rows.copy()
+            coordinate_sweep(grams, targets, rows, l1=l1, lower=lower)
+            moved = np.abs(rows - before).max()
+            with np.errstate(divide="ignore", invalid="ignore"):
+                change = 0.0 if moved == 0 else float(moved / np.abs(before).max())
+
+    return iterate(np.array(start), np.inf)
+
+
+def minimise_rows(
+    grams: np.ndarray,
+    targets: np.ndarray,
+    start: np.ndarray,
+    *,
+    max_iter: int = MOST_SWEEPS,
+    **options,
+) -> np.ndarray:
+    """Return rows that another sweep of `sweep_steps` would not move, or the last ones.
+
+    Parameters
+    ----------
+    grams, targets, start, **options : as for `sweep_steps`
+    max_iter : int
+        Largest number of sweeps.
+
+    Examples
+    --------
+    >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)), lower=0)
+    array([[2., 0.]])
+    """
+    settled = max(1e-9, 10 * np.finfo(targets.dtype).eps)
+    steps = sweep_steps(grams, targets, start, **options)
+    run = drive(steps, max_iter, lambda step: not step.change > settled)  # NaN stays NaN
+    return run.step.rows
