@@ -593,7 +593,7 @@ def marchenko_pastur_median(beta: float) -> float:
     def excess(angle):
         return quad(lambda t: 2 * sin(t) ** 2 / (pi * x(t)), 0, angle)[0] - 0.5
 
-    return x(brentq(excess, 0, pi))
+    return x(brentq(excess, 0.1, pi))  # the median lies above; at 0 the integrand is 0/0 for β = 1
 
 
 def storage(m: int, n: int, k: int) -> int:

@@ -321,7 +321,8 @@ def test_als_descends_however_small_the_regularization(seed, dtype, exponent, k)
         observe(seed, n_entries=40), k, dtype=dtype, random_state=seed % 2**31, **options
     )
     objectives = [step.objective for step in take(als_steps(problem, start), 8)]
-    assert (np.diff(objectives) <= 1e-5 * objectives[0]).all()
+    # Where λ is hardly above the rounding of the Gram matrices, the solutions have half the digits.
+    assert (np.diff(objectives) <= np.finfo(dtype).eps ** 0.5 * objectives[0]).all()
 
 
 # The objective and its gradient

@@ -54,7 +54,7 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
     ------
     ALSStep
         `n_iter` counts from 0 (the start). Every later iterate has a new U and then a new V, and an
-        `objective` that is no larger.
+        `objective` that is no larger, up to rounding.
 
     Examples
     --------

@@ -36,13 +36,21 @@ class Verdict:
     message: str
 
 
+def as_floats(answer):
+    """Return numbers as floats; from NumPy 2.5 on, `eigvals` makes real ones complex."""
+    answer = np.asarray(answer)
+    if answer.dtype.kind == "c" and not answer.imag.any():
+        answer = answer.real
+    return answer.astype(float, casting="same_kind" if answer.dtype.kind == "c" else "unsafe")
+
+
 def equal(got: Any, wanted: Any) -> bool:
     """Tell whether two answers have the same shape and the same numbers to six digits.
 
     A pair of arrays of one shape will do as an answer.
     """
     try:
-        got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
+        got, wanted = as_floats(got), as_floats(wanted)
     except (TypeError, ValueError):
         return False
     return got.shape == wanted.shape and np.allclose(got, wanted, 1e-6, 1e-9, equal_nan=True)

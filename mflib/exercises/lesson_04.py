@@ -7,6 +7,7 @@ from mflib.exercises.base import (
     Exercise,
     Mistake,
     about,
+    as_floats,
     equal,
     mistakes_with,
     number_mistakes,
@@ -18,7 +19,7 @@ from mflib.exercises.base import (
 def _on_all(cases, condition):
     """Return a test of functions: `condition(result, *case)` holds on every case."""
     return lambda function: all(
-        condition(np.asarray(got, dtype=float), *case)
+        condition(as_floats(got), *case)
         for got, case in zip(results(function, cases), cases, strict=True)
     )
 
