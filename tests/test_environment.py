@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -44,6 +45,19 @@ def test_every_requirement_is_pinned():
     )
     requirements = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
     assert {re.match(r"[\w.-]+", name)[0].lower() for name in requirements} <= pinned
+
+
+def test_the_oldest_pins_are_the_versions_that_are_promised():
+    pins = dict(
+        re.findall(
+            r"(?m)^([\w.-]+)==([\w.]+)",
+            (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8"),
+        )
+    )
+    requirements = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
+    for name, floor in (requirement.split(">=") for requirement in requirements):
+        # A micro release above the floor may be the first that fits the others.
+        assert Version(pins[name]).release[:2] == Version(floor).release[:2], name
 
 
 @pytest.mark.parametrize("name", ["README.md", "CITATION.cff"])
