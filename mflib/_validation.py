@@ -22,6 +22,7 @@ Matrix = np.ndarray | sparse.sparray | sparse.spmatrix | LinearOperator
 def check_matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
     if not isinstance(A, LinearOperator) and not sparse.issparse(A):
+        check_not_masked(A, name)
         try:
             A = np.asarray(A)
         except ValueError:
@@ -40,6 +41,12 @@ def check_matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
         A = A.astype(np.float64, copy=False)
         _check_finite(A, name)
     return A
+
+
+def check_not_masked(A: ArrayLike, name: str) -> None:
+    """Refuse a masked array: NumPy would hand on what its mask hides."""
+    if np.ma.is_masked(A):
+        raise ValueError(f"{name} has masked entries; values for all of them are needed here")
 
 
 def check_square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:

@@ -48,6 +48,7 @@ from mflib._validation import (
     check_matrix,
     check_no_negative,
     check_non_negative,
+    check_not_masked,
     check_share,
 )
 from mflib.iteration import (
@@ -619,6 +620,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _problem(self, X, reset):
         """Return the problem, its penalties scaled as in scikit-learn."""
+        check_not_masked(X, "X")
         options = {"accept_sparse": ("csr", "csc"), "ensure_non_negative": True}
         X = validate_data(self, X, reset=reset, **options)
         alpha_W = check_non_negative(self.alpha_W, "alpha_W")

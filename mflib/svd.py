@@ -676,8 +676,11 @@ def _step(n_iter, U, singular_values, Vt, AV, k):
 
 
 def _full_svd(A, k):
-    if not isinstance(A, np.ndarray):
-        A = multiply(A, np.eye(A.shape[1]))
+    if sparse.issparse(A):
+        A = A.toarray()
+    elif not isinstance(A, np.ndarray):  # the shorter side has the smaller identity matrix
+        m, n = A.shape
+        A = multiply(A.T, np.eye(m)).T if m < n else multiply(A, np.eye(n))
     U, singular_values, Vt = svd(A, full_matrices=False)
     triples = _signed(U[:, :k], singular_values[:k], Vt[:k])
     return SVDResult(0, triples, np.zeros(k), True, "decomposed in full")

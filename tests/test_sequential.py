@@ -42,9 +42,6 @@ from mflib.sequential import (
 )
 from mflib.sequential.transitions import bridge_gaps, companion_eigenvalues, roll_forward
 
-settings.register_profile("no clock", deadline=None)
-settings.load_profile("no clock")
-
 FORECASTERS = [
     LastValue(),
     LastValue(3),

@@ -454,3 +454,13 @@ def test_refusals_say_what_is_wrong(message):
 def test_overflow_is_refused():
     with pytest.raises(FloatingPointError, match=r"exceeds 1e\+300; scale A down first"):
         truncated_svd(np.full((3, 3), 1e308), 1, method="block_power")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_full_decomposition_needs_no_identity_of_the_longer_side(turned):
+    A = sparse.random_array((4, 200_000), density=1e-4, rng=0, format="csr")
+    expected = np.sqrt(np.linalg.eigvalsh((A @ A.T).toarray())[::-1])
+    A = A.T if turned else A
+    for kind in (A, aslinearoperator(A)):  # an identity of 200,000 rows would take 298 GiB
+        result = truncated_svd(kind, 2, method="full")
+        assert_allclose(result.singular_values, expected[:2])

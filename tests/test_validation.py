@@ -19,6 +19,7 @@ from mflib._validation import (
     check_factors,
     check_flag,
     check_limits,
+    check_matrix,
     check_no_negative,
     check_non_negative,
     check_number,
@@ -26,7 +27,13 @@ from mflib._validation import (
     check_product,
     check_share,
 )
+from mflib.completion import ObservedEntries
+from mflib.factorization import FactorizationProblem
 from mflib.iteration import Iterate, record
+from mflib.losses import find_loss
+from mflib.nmf import NMF, NMFProblem
+from mflib.sequential.preparation import check_sequence
+from mflib.svd import truncated_svd
 
 
 class Pair(NamedTuple):
@@ -182,3 +189,24 @@ def test_a_start_may_be_anything_that_has_factors():
 def test_factors_are_single_only_if_all_are(one, other, wanted):
     found = factors(U.astype(one), V.astype(other))
     assert [block.dtype for block in found] == [wanted, wanted]
+
+
+def test_what_a_mask_hides_is_no_data():
+    hidden = np.ma.masked_equal([[5, -1, 3], [1, 4, -1], [5, 1, -1]], -1)
+    for use in (
+        check_matrix,
+        FactorizationProblem,
+        NMFProblem,
+        NMF(1).fit,
+        lambda X: truncated_svd(X, 1),
+        lambda X: find_loss("squared").entries(X, 1),
+    ):
+        with pytest.raises(ValueError, match=r"^[AX] has masked entries; values for all of them"):
+            use(hidden)
+    assert_array_equal(check_matrix(np.ma.array([[1.0, 2.0]])), [[1, 2]])
+    entries = ObservedEntries.from_dense(hidden)
+    assert len(entries) == 6
+    assert entries.values.min() == 1
+    tables = [np.ma.masked_equal([[1.0, 2.0]], 2.0), np.ma.masked_equal([[3.0, 4.0]], 3.0)]
+    for sequence in (tables, np.ma.stack(tables)):
+        assert_array_equal(np.isnan(check_sequence(sequence)).ravel(), [0, 1, 1, 0])

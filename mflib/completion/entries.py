@@ -90,13 +90,15 @@ class ObservedEntries:
 
     @classmethod
     def from_dense(cls, X: ArrayLike) -> "ObservedEntries":
-        """Take the entries of a matrix that are not NaN.
+        """Take the entries of a matrix that are not NaN, and of a masked array not masked.
 
         Examples
         --------
         >>> ObservedEntries.from_dense([[5, np.nan, 3], [np.nan, 4, np.nan]]).pairs.tolist()
         [[0, 0], [0, 2], [1, 1]]
         """
+        if np.ma.is_masked(X):
+            X = X.astype(np.float64).filled(np.nan)
         X = np.asarray(X)
         check_matrix(np.nan_to_num(X, nan=0, posinf=np.inf, neginf=-np.inf), "X")
         pairs = np.argwhere(~np.isnan(X))

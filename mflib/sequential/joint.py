@@ -13,8 +13,9 @@ and for data of any size: for entries of size 1 the rows of H have length about 
 moves a state towards zero by about 1 %. An l1 penalty, and W, H, T ≥ 0, are minimised entry by
 entry, each exactly, so that f (with the penalty) still never increases.
 
-A gap is no zero. λ does not apply to the states of rows without entries: the rule alone says what
-they are. Where it says nothing, at the first max(lags) steps, ½μλ‖Wₜ − W_{t+1}‖² draws them to the
+A gap is no zero. λ does not apply to the states of tables without entries: the rule alone says what
+they are. (Of a row without entries in a table that has some, λ still draws the guess to the mean,
+which makes it better.) Where the rule says nothing, at the first max(lags) steps, ½μλ‖Wₜ − W_{t+1}‖² draws them to the
 next ones.
 
 References
@@ -91,6 +92,8 @@ class JointProblem(TableProblem):
             check_non_negative(getattr(self, name), name)
         check_flag(self.non_negative, "non_negative")
         self.known = self.observed.any(axis=2)
+        # Where λ applies: to all rows of a table that has an entry.
+        self._shrunk = np.broadcast_to(self.known.any(axis=1, keepdims=True), self.known.shape)
 
     @cached_property
     def pulls(self) -> np.ndarray:
@@ -104,7 +107,7 @@ class JointProblem(TableProblem):
         """What multiplies ½‖w‖² for the rows of each Wₜ, one number where it is one for all."""
         pulls, first = self.pulls.copy(), max(self.lags)
         pulls[1 : first + 1] += self.pulls[:first]
-        strengths = self.transition_weight * pulls + self.regularization * self.known
+        strengths = self.transition_weight * pulls + self.regularization * self._shrunk
         return [row[0] if (row == row[0]).all() else row for row in strengths]
 
     def as_factors(self, start: Any) -> SequenceFactors:
@@ -127,7 +130,7 @@ class JointProblem(TableProblem):
         """Return all of f but the loss: ridges, l1 penalties and the transition with its weight."""
         W, H, T = factors
         k, c = len(H), self.entries_per_component(len(H))
-        ridge = np.sum(W[self.known] ** 2) + c * np.vdot(H, H)
+        ridge = np.sum(W[self._shrunk] ** 2) + c * np.vdot(H, H)
         transition = np.vdot(self.pulls, np.sum(self.surprises(W, T) ** 2, axis=2))
         transition += self.ridge_of_transitions(k) * np.vdot(T, T)
         l1_W, l1_H = self.l1_strengths(k)

@@ -90,10 +90,12 @@ def phases(first_step: int, n_steps: int, season: int) -> np.ndarray:
 def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
     """Return a sequence of tables as floats (n_steps, m, n), NaN where missing.
 
-    A sequence of vectors (n_steps, n) becomes tables of one row. A masked array is missing where
-    its mask is True.
+    A sequence of vectors (n_steps, n) becomes tables of one row. A masked array, or a list of
+    them, is missing where its mask is True.
     """
     try:
+        if isinstance(X, (list, tuple)) and any(map(np.ma.is_masked, X)):
+            X = np.ma.stack(X)
         mask, X = np.ma.getmask(X), np.asarray(X)
     except ValueError:
         raise ValueError(f"{name} is not a sequence of tables: their shapes differ") from None
