@@ -15,8 +15,8 @@ entry, each exactly, so that f (with the penalty) still never increases.
 
 A gap is no zero. λ does not apply to the states of tables without entries: the rule alone says what
 they are. (Of a row without entries in a table that has some, λ still draws the guess to the mean,
-which makes it better.) Where the rule says nothing, at the first max(lags) steps, ½μλ‖Wₜ − W_{t+1}‖² draws them to the
-next ones.
+which makes it better.) Where the rule says nothing, at the first max(lags) steps,
+½μλ‖Wₜ − W_{t+1}‖² draws them to the next ones.
 
 References
 ----------
