@@ -186,6 +186,13 @@ class TestCurvature:
         size = np.linalg.norm(H, 2)
         assert largest_curvature(H, random_state=seed) == pytest.approx(wanted, abs=1e-3 * size)
 
+    @given(seeds)
+    def test_is_an_eigenvalue_whatever_the_start(self, seed):
+        A = np.random.default_rng(seed).standard_normal((6, 6))
+        values = np.linalg.eigvalsh(A + A.T)
+        distances = np.abs(values - largest_curvature(A + A.T, random_state=seed))
+        assert distances.min() <= 1e-3 * np.abs(values).max()
+
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("seed", range(10))
     def test_of_the_joint_problem(self, kind, seed):
