@@ -19,10 +19,10 @@ _LARGEST = 1e300
 Matrix = np.ndarray | sparse.sparray | sparse.spmatrix | LinearOperator
 
 
-def check_matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
+def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
     if not isinstance(A, LinearOperator) and not sparse.issparse(A):
-        check_not_masked(A, name)
+        not_masked(A, name)
         try:
             A = np.asarray(A)
         except ValueError:
@@ -43,21 +43,21 @@ def check_matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     return A
 
 
-def check_not_masked(A: ArrayLike, name: str) -> None:
+def not_masked(A: ArrayLike, name: str) -> None:
     """Refuse a masked array: NumPy would hand on what its mask hides."""
     if np.ma.is_masked(A):
         raise ValueError(f"{name} has masked entries; values for all of them are needed here")
 
 
-def check_square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
-    """Return A as `check_matrix` does, refusing it if it is not square."""
-    A = check_matrix(A, name)
+def square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
+    """Return A as `matrix` does, refusing it if it is not square."""
+    A = matrix(A, name)
     if A.shape[0] != A.shape[1]:
         raise ValueError(f"{name} has shape {A.shape}; a square matrix is needed")
     return A
 
 
-def check_vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
+def vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
     """Return v, divided by a power of 2 so that its largest entry lies between ½ and 1.
 
     That changes no digit, and squares of the entries can no longer overflow or underflow to zero.
@@ -77,13 +77,13 @@ def check_vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
     return np.ldexp(v, -np.frexp(np.abs(v).max())[1])
 
 
-def check_direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
+def direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
     """Return v / ‖v‖ for a real vector that is not zero, with n entries (None: any number)."""
-    v = check_vector(v, n, name)
+    v = vector(v, n, name)
     return v / norm(v)
 
 
-def check_number(value: float, name: str) -> float:
+def number(value: float, name: str) -> float:
     """Return one real, finite number."""
     number = np.asarray(value)
     if number.ndim != 0:
@@ -93,31 +93,31 @@ def check_number(value: float, name: str) -> float:
     return float(number)
 
 
-def check_positive(value: float, name: str) -> float:
+def positive(value: float, name: str) -> float:
     """Return one number above 0."""
-    number = check_number(value, name)
-    if number <= 0:
+    x = number(value, name)
+    if x <= 0:
         raise ValueError(f"{name} is {value}; a number above 0 is needed")
-    return number
+    return x
 
 
-def check_non_negative(value: float, name: str) -> float:
+def non_negative(value: float, name: str) -> float:
     """Return one number of at least 0."""
-    number = check_number(value, name)
-    if number < 0:
+    x = number(value, name)
+    if x < 0:
         raise ValueError(f"{name} is {value}; at least 0 is needed")
-    return number
+    return x
 
 
-def check_share(value: float, name: str) -> float:
+def share(value: float, name: str) -> float:
     """Return one number from 0 to 1."""
-    number = check_number(value, name)
-    if not 0 <= number <= 1:
+    x = number(value, name)
+    if not 0 <= x <= 1:
         raise ValueError(f"{name} is {value}; a number from 0 to 1 is needed")
-    return number
+    return x
 
 
-def check_count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
+def count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
     """Return a whole number of at least `smallest`, and at most `largest` if there is such."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} is {value!r}; a whole number is needed")
@@ -129,12 +129,12 @@ def check_count(value: int, name: str, *, smallest: int = 1, largest: int | None
     return int(value)
 
 
-def check_limits(tol: float, max_iter: int) -> tuple[float, int]:
+def limits(tol: float, max_iter: int) -> tuple[float, int]:
     """Return the tolerance and the largest number of steps of an iteration, both at least 0."""
-    return check_non_negative(tol, "tol"), check_count(max_iter, "max_iter", smallest=0)
+    return non_negative(tol, "tol"), count(max_iter, "max_iter", smallest=0)
 
 
-def check_choice(value: str, choices: Iterable[str | None], name: str) -> str:
+def choice(value: str, choices: Iterable[str | None], name: str) -> str:
     """Return one of the choices."""
     choices = tuple(choices)
     if not any(
@@ -144,14 +144,14 @@ def check_choice(value: str, choices: Iterable[str | None], name: str) -> str:
     return value
 
 
-def check_flag(value: bool, name: str) -> bool:
+def flag(value: bool, name: str) -> bool:
     """Return True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} is {value!r}; True or False is needed")
     return bool(value)
 
 
-def check_product(W: np.ndarray) -> np.ndarray:
+def product(W: np.ndarray) -> np.ndarray:
     """Return a product with A, refusing one that overflows, or nearly, or is not a number."""
     if not np.abs(W).max() <= _LARGEST:  # written so that NaN is refused too
         raise FloatingPointError(
@@ -160,14 +160,14 @@ def check_product(W: np.ndarray) -> np.ndarray:
     return W
 
 
-def check_dense(A: Matrix, name: str = "A") -> np.ndarray:
+def dense(A: Matrix, name: str = "A") -> np.ndarray:
     """Return A, refusing it if it is sparse or an operator."""
     if not isinstance(A, np.ndarray):
         raise ValueError(f"{name} is sparse or an operator; an array is needed here")
     return A
 
 
-def check_no_negative(X: Matrix, name: str, who: str) -> Matrix:
+def no_negative(X: Matrix, name: str, who: str) -> Matrix:
     """Return an array or sparse matrix, refusing it if it has negative entries."""
     if isinstance(X, LinearOperator):
         raise ValueError(f"{name} is an operator; an array or a sparse matrix is needed")
@@ -178,7 +178,7 @@ def check_no_negative(X: Matrix, name: str, who: str) -> Matrix:
     return X
 
 
-def check_factors(
+def factors(
     start: Any, kind: type, shapes: Mapping[str, tuple[int | str, ...]]
 ) -> tuple[np.ndarray, ...]:
     """Return a start as a named tuple of float arrays of its own, which may be written to.
@@ -193,7 +193,7 @@ def check_factors(
     --------
     >>> from collections import namedtuple
     >>> shapes = {"U": (2, "k"), "V": (3, "k")}
-    >>> check_factors(([[1], [2]], [[3], [4], [5]]), namedtuple("Factors", "U V"), shapes).U
+    >>> factors(([[1], [2]], [[3], [4], [5]]), namedtuple("Factors", "U V"), shapes).U
     array([[1.],
            [2.]])
     """

@@ -30,17 +30,8 @@ from scipy.linalg.blas import dnrm2
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import (
-    NEGLIGIBLE,
-    Matrix,
-    check_choice,
-    check_dense,
-    check_factors,
-    check_limits,
-    check_matrix,
-    check_positive,
-    check_square,
-)
+from mflib import _validation as check
+from mflib._validation import NEGLIGIBLE, Matrix
 from mflib.eigen import power_iteration, power_steps
 from mflib.iteration import Iterate, Problem, drive, has_exploded, record, warn_unless_converged
 
@@ -157,16 +148,16 @@ class Quadratic(SmoothProblem):
     """
 
     def __init__(self, H: ArrayLike, b: ArrayLike):
-        self.H = check_dense(check_square(H, "H"), "H")
+        self.H = check.dense(check.square(H, "H"), "H")
         if not np.allclose(self.H, self.H.T):
             raise ValueError("H is not symmetric; a Hessian equals its transpose")
-        self.b = check_matrix(np.atleast_2d(b), "b")[0]
+        self.b = check.matrix(np.atleast_2d(b), "b")[0]
         if np.shape(b) != (len(self.H),):
             raise ValueError(f"b has shape {np.shape(b)}; {(len(self.H),)} is needed")
 
     def as_factors(self, start) -> Point:
         """Return a start as `Point(x)`."""
-        return check_factors(start, Point, {"x": (len(self.H),)})
+        return check.factors(start, Point, {"x": (len(self.H),)})
 
     def loss_and_gradient(self, factors) -> tuple[float, Point]:
         """Return ½xᵀHx − bᵀx and Hx − b."""
@@ -233,9 +224,9 @@ def descent_steps(
     with np.errstate(over="ignore", invalid="ignore"):
         if not isfinite(problem.objective(factors)):
             raise ValueError("the loss of the start overflows; scale the start down")
-    check_choice(updates, ("alternating", "simultaneous"), "updates")
+    check.choice(updates, ("alternating", "simultaneous"), "updates")
     if learning_rate is not None:
-        rates = (check_positive(learning_rate, "learning_rate"),) * len(factors)
+        rates = (check.positive(learning_rate, "learning_rate"),) * len(factors)
     elif updates == "simultaneous":
         raise ValueError("simultaneous updates have no safe step; give a learning_rate")
     else:
@@ -320,7 +311,7 @@ def gradient_descent(
     >>> print(result.message)
     diverged at step 8: η = 0.45 is 2.25 × the critical 1/σ₁ = 0.2
     """
-    tol, max_iter = check_limits(tol, max_iter)
+    tol, max_iter = check.limits(tol, max_iter)
     steps = descent_steps(problem, start, learning_rate, updates=updates, random_state=random_state)
     first = calm = reference = None  # calm: the last step before the objective rose
     objectives = []
@@ -395,7 +386,7 @@ def largest_curvature(
     >>> round(largest_curvature([[-7, 0], [0, 3]], random_state=0), 4)
     3.0
     """
-    H = check_square(H, "H")
+    H = check.square(H, "H")
     options = {"tol": tol, "max_iter": max_iter, "random_state": check_random_state(random_state)}
     pair = power_iteration(H, **options)
     if pair.converged and pair.eigenvalue >= 0:

@@ -28,21 +28,8 @@ from scipy.linalg import norm
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import (
-    NEGLIGIBLE,
-    Matrix,
-    check_count,
-    check_dense,
-    check_direction,
-    check_limits,
-    check_matrix,
-    check_no_negative,
-    check_number,
-    check_product,
-    check_share,
-    check_square,
-    check_vector,
-)
+from mflib import _validation as check
+from mflib._validation import NEGLIGIBLE, Matrix
 from mflib.iteration import Iterate, Run, drive, record
 
 
@@ -102,8 +89,8 @@ def rayleigh_quotient(A: Matrix, v: ArrayLike) -> float:
     >>> rayleigh_quotient([[3, 2], [2, 3]], [1, 1])
     5.0
     """
-    A = check_square(A)
-    v = check_vector(v, A.shape[0], "v")
+    A = check.square(A)
+    v = check.vector(v, A.shape[0], "v")
     return float(v @ multiply(A, v) / (v @ v))
 
 
@@ -122,8 +109,8 @@ def line_angle(u: ArrayLike, v: ArrayLike) -> float:
     >>> line_angle([1, 1], [-1, -1])
     0.0
     """
-    u = check_direction(u, None, "u")
-    v = check_direction(v, u.size, "v")
+    u = check.direction(u, None, "u")
+    v = check.direction(v, u.size, "v")
     v = v if u @ v >= 0 else -v
     return float(2 * np.arctan2(norm(u - v), norm(u + v)))
 
@@ -156,10 +143,10 @@ def power_steps(
     >>> [round(next(steps).eigenvalue, 3) for _ in range(4)]
     [3.0, 4.846, 4.994, 5.0]
     """
-    A = check_square(A)
+    A = check.square(A)
     if start is None:
         start = check_random_state(random_state).standard_normal(A.shape[0])
-    start = check_direction(getattr(start, "eigenvector", start), A.shape[0], "start")
+    start = check.direction(getattr(start, "eigenvector", start), A.shape[0], "start")
 
     def iterate(v):
         for n_iter in count():
@@ -217,7 +204,7 @@ def power_iteration(
     >>> print(power_iteration([[0, 1], [1, 0]], [1, 0]).message)
     not converging: the eigenvalues 1 and -1 have the same modulus, so no single direction wins
     """
-    return _search(check_square(A), start, tol, max_iter, random_state).result(PowerResult)
+    return _search(check.square(A), start, tol, max_iter, random_state).result(PowerResult)
 
 
 def _search(A, start, tol, max_iter, random_state, floor=0.0) -> Run:
@@ -225,7 +212,7 @@ def _search(A, start, tol, max_iter, random_state, floor=0.0) -> Run:
 
     What is smaller than a floor is known to be rounding, so that a breakdown is no surprise.
     """
-    tol, max_iter = check_limits(tol, max_iter)
+    tol, max_iter = check.limits(tol, max_iter)
     size = _size(A)
     recent: deque[PowerStep] = deque(maxlen=3)
 
@@ -275,7 +262,7 @@ def convergence_rate(A: ArrayLike) -> float:
     >>> round(convergence_rate([[3, 2], [2, 3]]), 6)
     0.2
     """
-    moduli = np.sort(np.abs(np.linalg.eigvals(check_dense(check_square(A)))))[::-1]
+    moduli = np.sort(np.abs(np.linalg.eigvals(check.dense(check.square(A)))))[::-1]
     if moduli[0] == 0:
         raise ValueError("all eigenvalues of A are zero, so the ratio |λ₂/λ₁| does not exist")
     return float(moduli[1] / moduli[0]) if moduli.size > 1 else 0.0
@@ -305,9 +292,9 @@ def deflate(A: Matrix, eigenvalue: float, eigenvector: ArrayLike) -> np.ndarray 
     array([[ 0.5, -0.5],
            [-0.5,  0.5]])
     """
-    A = check_square(A)
-    eigenvalue = check_number(eigenvalue, "eigenvalue")
-    v = check_direction(eigenvector, A.shape[0], "eigenvector")[:, None]
+    A = check.square(A)
+    eigenvalue = check.number(eigenvalue, "eigenvalue")
+    v = check.direction(eigenvector, A.shape[0], "eigenvector")[:, None]
     if isinstance(A, np.ndarray):
         return A - eigenvalue * v @ v.T
     return aslinearoperator(A) - aslinearoperator(eigenvalue * v) @ aslinearoperator(v.T)
@@ -348,7 +335,7 @@ def top_eigenpairs(
     (array([5., 1.]), True)
     """
     A = _check_symmetric(A)
-    k = check_count(k, "k", largest=A.shape[0])
+    k = check.count(k, "k", largest=A.shape[0])
     random_state = check_random_state(random_state)
     negligible = NEGLIGIBLE * _size(A)
     V, n_iter, failures = np.empty((A.shape[0], 0)), 0, []
@@ -448,7 +435,7 @@ def orthogonal_iteration(
     >>> sorted(result.eigenvalues.round(6).tolist()), result.converged
     ([-1.0, 1.0], True)
     """
-    tol, max_iter = check_limits(tol, max_iter)
+    tol, max_iter = check.limits(tol, max_iter)
 
     def settled(step, tol=tol):
         return step.residuals.max() <= tol * abs(step.eigenvalues[0])
@@ -476,7 +463,7 @@ def multiply(A: Matrix, X: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         # BLAS takes (XᵀAᵀ)ᵀ up to twice as fast as the same AX, when X is thin and XᵀA large.
         turned = isinstance(A, np.ndarray) and X.ndim == 2
-        return check_product((np.ascontiguousarray(X.T) @ A.T).T if turned else A @ X)
+        return check.product((np.ascontiguousarray(X.T) @ A.T).T if turned else A @ X)
 
 
 def column_lengths(R: np.ndarray) -> np.ndarray:
@@ -513,7 +500,7 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     >>> characteristic_polynomial([[3, 2], [2, 3]])  # λ² − 6λ + 5
     array([ 1., -6.,  5.])
     """
-    A = check_dense(check_square(A))
+    A = check.dense(check.square(A))
     n = A.shape[0]
     if n > 10:
         raise ValueError(
@@ -556,8 +543,8 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     >>> (G @ [1, 0]).round(3)
     array([0.075, 0.925])
     """
-    links = check_no_negative(check_square(links, "links"), "links", "google_matrix")
-    links, damping = sparse.csr_array(links), check_share(damping, "damping")
+    links = check.no_negative(check.square(links, "links"), "links", "google_matrix")
+    links, damping = sparse.csr_array(links), check.share(damping, "damping")
     n = links.shape[0]
     out = links.sum(axis=1)
     follow = (sparse.diags_array(1 / np.where(out > 0, out, 1)) @ links).T.tocsr()
@@ -605,7 +592,7 @@ def _equal_modulus_pair(first: PowerStep, second: PowerStep, third: PowerStep):
 
 
 def _check_symmetric(A):
-    A = check_square(A)
+    A = check.square(A)
     x, y = np.random.default_rng(0).standard_normal((2, A.shape[0]))
     Ax, Ay = multiply(A, x), multiply(A, y)
     if abs(x @ Ay - y @ Ax) > 1e-10 * (norm(x) * norm(Ay) + norm(y) * norm(Ax)):
@@ -616,9 +603,9 @@ def _check_symmetric(A):
 def _as_block(start, n, random_state):
     """Return an orthonormal basis of the columns of a start (see `orthogonal_steps`)."""
     if isinstance(start, Number):
-        k = check_count(start, "k", largest=n)
+        k = check.count(start, "k", largest=n)
         start = check_random_state(random_state).standard_normal((n, k))
-    start = check_dense(check_matrix(getattr(start, "eigenvectors", start), "start"), "start")
+    start = check.dense(check.matrix(getattr(start, "eigenvectors", start), "start"), "start")
     if start.shape[0] != n:
         raise ValueError(f"start has shape {start.shape}; {n} rows are needed, as in A")
     if np.linalg.matrix_rank(start) < start.shape[1]:

@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from mflib._validation import Matrix, check_factors, check_matrix, check_non_negative
+from mflib import _validation as check
+from mflib._validation import Matrix
 from mflib.descent import SmoothProblem, critical_learning_rate, total_length
 from mflib.iteration import warn_unless_converged
 from mflib.nmf import entries_of_product
@@ -71,7 +72,7 @@ class FactorizationProblem(SmoothProblem):
         if mask is not None:
             X, self.mask = _check_mask(X, mask)
         self.X = _check_entries(X)
-        self.regularization = check_non_negative(regularization, "regularization")
+        self.regularization = check.non_negative(regularization, "regularization")
         self._loss_at_zero = _half_square(self.X)
         if sparse.issparse(self.X):  # the row of each stored entry
             self._rows = np.repeat(np.arange(self.X.shape[0]), np.diff(self.X.indptr))
@@ -79,7 +80,7 @@ class FactorizationProblem(SmoothProblem):
     def as_factors(self, start) -> Factors:
         """Return a start as `Factors(U, V)`."""
         m, n = self.X.shape
-        factors = check_factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
+        factors = check.factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
         return Factors(*(factor.astype(np.float64, copy=False) for factor in factors))
 
     @property
@@ -261,7 +262,7 @@ def _half_square(A):
 
 
 def _check_entries(X):
-    X = check_matrix(X, "X")
+    X = check.matrix(X, "X")
     if isinstance(X, LinearOperator):
         raise ValueError("X is an operator; an array or a sparse matrix is needed")
     return X

@@ -40,8 +40,8 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, gammaln, kl_div, logit, xlogy
 from sklearn.utils import check_random_state
 
+from mflib import _validation as check
 from mflib._compiled import compiled
-from mflib._validation import check_choice, check_matrix, check_number, check_positive
 
 _TINIEST = np.finfo(float).tiny
 
@@ -293,7 +293,7 @@ class Loss(ABC):
         return _broadcast(X, self._check_reconstruction(_as_array(Y, "Y")))
 
     def _check_noise(self, noise):
-        noise = check_positive(noise, "noise")
+        noise = check.positive(noise, "noise")
         if self.noise_parameter is None and noise != 1:
             raise ValueError(
                 f"noise is {noise}; {self.noise_model} noise has no parameter, leave 1"
@@ -552,7 +552,7 @@ def find_loss(loss: str | Loss) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    return LOSSES[check_choice(loss, LOSSES, "loss")]
+    return LOSSES[check.choice(loss, LOSSES, "loss")]
 
 
 def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
@@ -582,7 +582,7 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
     >>> [round(float(beta_divergence(3, 2, beta)), 4) for beta in (2, 1.5, 1, 0.5, 0)]
     [0.5, 0.3285, 0.2164, 0.1429, 0.0945]
     """
-    beta = check_number(beta, "beta")
+    beta = check.number(beta, "beta")
     named = {0: "itakura-saito", 1: "kullback-leibler", 2: "squared"}
     if beta in named:
         return LOSSES[named[beta]].entries(X, Y)
@@ -602,7 +602,7 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
 
 def _as_array(X, name):
     """Return a real, finite array of at most two dimensions."""
-    return check_matrix(np.atleast_2d(X), name).reshape(np.shape(X))
+    return check.matrix(np.atleast_2d(X), name).reshape(np.shape(X))
 
 
 def _broadcast(X, Y):

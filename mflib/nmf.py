@@ -39,18 +39,8 @@ from scipy.linalg import norm
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from mflib._validation import (
-    Matrix,
-    check_choice,
-    check_count,
-    check_factors,
-    check_limits,
-    check_matrix,
-    check_no_negative,
-    check_non_negative,
-    check_not_masked,
-    check_share,
-)
+from mflib import _validation as check
+from mflib._validation import Matrix
 from mflib.iteration import (
     Problem,
     ProblemIterate,
@@ -111,8 +101,8 @@ class NMFProblem(Problem):
         self, X: Matrix, *, loss: str | Loss = "squared", penalty_W=(0.0, 0.0), penalty_H=(0.0, 0.0)
     ):
         self.entry_loss = find_loss(loss)
-        check_choice(self.entry_loss.name, _UPDATES, "loss")
-        self.X = check_no_negative(check_matrix(X, "X"), "X", "NMF")
+        check.choice(self.entry_loss.name, _UPDATES, "loss")
+        self.X = check.no_negative(check.matrix(X, "X"), "X", "NMF")
         dense = isinstance(self.X, np.ndarray)
         if not dense and self.entry_loss.name not in _SPARSE:
             raise ValueError(f"X is sparse; the {self.entry_loss.name} loss needs an array")
@@ -123,9 +113,9 @@ class NMFProblem(Problem):
     def as_factors(self, start) -> Factors:
         """Return a start as W and H, refusing negative entries."""
         m, n = self.X.shape
-        W, H = check_factors(start, Factors, {"W": (m, "k"), "H": ("k", n)})
-        check_no_negative(W, "W", "NMF")
-        check_no_negative(H, "H", "NMF")
+        W, H = check.factors(start, Factors, {"W": (m, "k"), "H": ("k", n)})
+        check.no_negative(W, "W", "NMF")
+        check.no_negative(H, "H", "NMF")
         return Factors(W.astype(float, order="F"), H.astype(float, order="C"))
 
     def loss(self, factors: Factors) -> float:
@@ -226,9 +216,9 @@ def initial_factors(X: Matrix, k: int, *, init: str = "nndsvda", random_state=No
     array([[4., 0.],
            [0., 1.]])
     """
-    X = check_no_negative(check_matrix(X, "X"), "X", "NMF")
-    check_choice(init, ("nndsvd", "nndsvda", "random"), "init")
-    k = check_count(k, "k", largest=None if init == "random" else min(X.shape))
+    X = check.no_negative(check.matrix(X, "X"), "X", "NMF")
+    check.choice(init, ("nndsvd", "nndsvda", "random"), "init")
+    k = check.count(k, "k", largest=None if init == "random" else min(X.shape))
     if init == "random":
         random_state = check_random_state(random_state)
         scale = sqrt(X.mean() / k)
@@ -462,12 +452,12 @@ def _ratio(X, W, H):
 
 def _check_penalty(penalty, name):
     l1, l2 = penalty
-    return Penalty(check_non_negative(l1, f"l1 of {name}"), check_non_negative(l2, f"l2 of {name}"))
+    return Penalty(check.non_negative(l1, f"l1 of {name}"), check.non_negative(l2, f"l2 of {name}"))
 
 
 def _find_update(loss, solver):
     updates = _UPDATES[loss.name]
-    check_choice(solver, ("auto", *updates), f"solver for the {loss.name} loss")
+    check.choice(solver, ("auto", *updates), f"solver for the {loss.name} loss")
     return updates[next(iter(updates)) if solver == "auto" else solver]
 
 
@@ -610,7 +600,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         (m, n) array
         """
         check_is_fitted(self)
-        W = check_matrix(W, "W")
+        W = check.matrix(W, "W")
         if W.shape[1] != self.n_components_:
             raise ValueError(f"W has {W.shape[1]} columns; {self.n_components_} are needed")
         return W @ self.components_
@@ -620,12 +610,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _problem(self, X, reset):
         """Return the problem, its penalties scaled as in scikit-learn."""
-        check_not_masked(X, "X")
+        check.not_masked(X, "X")
         options = {"accept_sparse": ("csr", "csc"), "ensure_non_negative": True}
         X = validate_data(self, X, reset=reset, **options)
-        alpha_W = check_non_negative(self.alpha_W, "alpha_W")
-        alpha_H = alpha_W if self.alpha_H == "same" else check_non_negative(self.alpha_H, "alpha_H")
-        l1_ratio = check_share(self.l1_ratio, "l1_ratio")
+        alpha_W = check.non_negative(self.alpha_W, "alpha_W")
+        alpha_H = alpha_W if self.alpha_H == "same" else check.non_negative(self.alpha_H, "alpha_H")
+        l1_ratio = check.share(self.l1_ratio, "l1_ratio")
         strengths = X.shape[1] * alpha_W, X.shape[0] * alpha_H
         penalty_W, penalty_H = [Penalty(l1_ratio * s, (1 - l1_ratio) * s) for s in strengths]
         return NMFProblem(X, loss=self.loss, penalty_W=penalty_W, penalty_H=penalty_H)
@@ -642,7 +632,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"W and H are passed, but init is {self.init!r}; 'custom' uses them")
         else:
             n = problem.X.shape[1]
-            k = check_count(n if self.n_components == "auto" else self.n_components, "n_components")
+            k = check.count(n if self.n_components == "auto" else self.n_components, "n_components")
             init = self.init or ("nndsvda" if k <= min(problem.X.shape) else "random")
             start = initial_factors(problem.X, k, init=init, random_state=self.random_state)
         has_zeros = self.init in ("custom", "nndsvd") and not (start.W.all() and start.H.all())
@@ -656,7 +646,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _run(self, problem, start, update_H=True):
         """Iterate until ten iterations no longer lower the objective by much."""
-        tol, max_iter = check_limits(self.tol, self.max_iter)
+        tol, max_iter = check.limits(self.tol, self.max_iter)
         waits = problem.entry_loss.name == "absolute"
         errors = []
 

@@ -37,19 +37,8 @@ from scipy.optimize import brentq
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
-from mflib._validation import (
-    NEGLIGIBLE,
-    Matrix,
-    check_choice,
-    check_count,
-    check_dense,
-    check_factors,
-    check_limits,
-    check_matrix,
-    check_non_negative,
-    check_positive,
-    check_share,
-)
+from mflib import _validation as check
+from mflib._validation import NEGLIGIBLE, Matrix
 from mflib.eigen import column_lengths, multiply
 from mflib.iteration import Iterate, drive, record, warn_unless_converged
 
@@ -67,7 +56,7 @@ class SVD(NamedTuple):
     def approximation(self, k: int | None = None) -> np.ndarray:
         """Return σ₁u₁v₁ᵀ + … + σₖuₖvₖᵀ, an (m, n) array (all terms by default)."""
         k = len(self.singular_values) if k is None else k
-        k = check_count(k, "k", smallest=0, largest=len(self.singular_values))
+        k = check.count(k, "k", smallest=0, largest=len(self.singular_values))
         return (self.U[:, :k] * self.singular_values[:k]) @ self.Vt[:k]
 
 
@@ -123,7 +112,7 @@ def numerical_rank(
     2
     """
     singular_values = _check_singular_values(singular_values)
-    rtol = max(shape) * np.finfo(float).eps if rtol is None else check_non_negative(rtol, "rtol")
+    rtol = max(shape) * np.finfo(float).eps if rtol is None else check.non_negative(rtol, "rtol")
     return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
 
 
@@ -162,12 +151,12 @@ def left_vectors(
            [0., 0.],
            [0., 0.]])
     """
-    A, V = check_matrix(A), check_matrix(V, "V")
+    A, V = check.matrix(A), check.matrix(V, "V")
     singular_values = _check_singular_values(singular_values)
     (m, n), k = A.shape, len(singular_values)
     if V.shape != (n, k):
         raise ValueError(f"V has shape {V.shape}; ({n}, {k}) is needed, a column for each σ")
-    check_count(k, "the number of columns of V", largest=m)  # there are m left vectors
+    check.count(k, "the number of columns of V", largest=m)  # there are m left vectors
     rtol = _half_precision(A.shape) if rtol is None else rtol
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
     return _complete(multiply(A, V[:, :rank]) / singular_values[:rank], k)
@@ -195,7 +184,7 @@ def svd_from_eigen(A: Matrix) -> SVD:
     >>> svd_from_eigen([[3, 0], [4, 5]]).singular_values.round(6)  # √45, √5
     array([6.708204, 2.236068])
     """
-    A = check_matrix(A)
+    A = check.matrix(A)
     if isinstance(A, LinearOperator):
         raise ValueError("A is an operator; svd_from_eigen needs an array or a sparse matrix")
     size = abs(A).max() or 1.0  # divided by it, no entry overflows or underflows when squared
@@ -329,7 +318,7 @@ def randomized_svd(
     array([6.708204])
     """
     steps = block_power_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
-    return drive(steps, check_count(n_iter, "n_iter", smallest=0)).result(SVDResult)
+    return drive(steps, check.count(n_iter, "n_iter", smallest=0)).result(SVDResult)
 
 
 def block_krylov_svd(
@@ -354,7 +343,7 @@ def block_krylov_svd(
     array([6.708204])
     """
     steps = block_krylov_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
-    return drive(steps, check_count(n_iter, "n_iter", smallest=0)).result(SVDResult)
+    return drive(steps, check.count(n_iter, "n_iter", smallest=0)).result(SVDResult)
 
 
 def truncated_svd(
@@ -402,10 +391,10 @@ def truncated_svd(
     >>> singular_values.round(6)
     array([6.708204])
     """
-    A = check_matrix(A)
-    k = check_count(k, "k", largest=min(A.shape))
-    tol, max_iter = check_limits(tol, max_iter)
-    check_choice(method, ("auto", "block_krylov", "block_power", "full"), "method")
+    A = check.matrix(A)
+    k = check.count(k, "k", largest=min(A.shape))
+    tol, max_iter = check.limits(tol, max_iter)
+    check.choice(method, ("auto", "block_krylov", "block_power", "full"), "method")
     can_fall_back = method == "auto" and isinstance(A, np.ndarray)
     if can_fall_back:  # until the blocks fill a third of all directions
         max_iter = min(max_iter, min(A.shape) // (3 * (k + 10)) - 1)
@@ -483,8 +472,8 @@ def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "
     (5.0, 4.0)
     """
     singular_values = _check_singular_values(singular_values)
-    k = check_count(k, "k", smallest=0, largest=len(singular_values))
-    check_choice(ord, ("fro", 2), "ord")
+    k = check.count(k, "k", smallest=0, largest=len(singular_values))
+    check.choice(ord, ("fro", 2), "ord")
     tail = np.append(singular_values[k:], 0)
     return float(norm(tail) if ord == "fro" else tail[0])
 
@@ -510,7 +499,7 @@ def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
     array([[0.5, 0. ],
            [0. , 0. ]])
     """
-    A = check_dense(check_matrix(A))
+    A = check.dense(check.matrix(A))
     U, singular_values, Vt = svd(A, full_matrices=False)
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
     return (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
@@ -555,13 +544,13 @@ def optimal_hard_threshold(
     >>> round(optimal_hard_threshold((3, 3), singular_values=[9, 1, 0.9]), 3)
     2.858
     """
-    smaller, larger = sorted(check_count(side, "a side of shape") for side in shape)
+    smaller, larger = sorted(check.count(side, "a side of shape") for side in shape)
     beta = smaller / larger
     factor = sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + sqrt(beta**2 + 14 * beta + 1)))
     if (noise is None) == (singular_values is None):
         raise ValueError("pass either noise (if known) or singular_values (if not), one of them")
     if noise is not None:
-        return factor * sqrt(larger) * check_non_negative(noise, "noise")
+        return factor * sqrt(larger) * check.non_negative(noise, "noise")
     singular_values = _check_singular_values(singular_values)
     if len(singular_values) != smaller:
         given = len(singular_values)
@@ -585,7 +574,7 @@ def marchenko_pastur_median(beta: float) -> float:
     >>> round(marchenko_pastur_median(1), 4)
     0.6528
     """
-    beta = check_share(check_positive(beta, "beta"), "beta")
+    beta = check.share(check.positive(beta, "beta"), "beta")
 
     def x(angle):
         return 1 + beta - 2 * sqrt(beta) * cos(angle)
@@ -604,8 +593,8 @@ def storage(m: int, n: int, k: int) -> int:
     >>> storage(4, 6, 2)
     22
     """
-    m, n = check_count(m, "m"), check_count(n, "n")
-    return check_count(k, "k", smallest=0, largest=min(m, n)) * (m + n + 1)
+    m, n = check.count(m, "m"), check.count(n, "n")
+    return check.count(k, "k", smallest=0, largest=min(m, n)) * (m + n + 1)
 
 
 def break_even_rank(m: int, n: int) -> int:
@@ -616,7 +605,7 @@ def break_even_rank(m: int, n: int) -> int:
     >>> break_even_rank(427, 640)
     256
     """
-    m, n = check_count(m, "m"), check_count(n, "n")
+    m, n = check.count(m, "m"), check.count(n, "n")
     return -(-m * n // (m + n + 1))
 
 
@@ -627,12 +616,12 @@ def _as_block(A, start, n_oversamples, random_state):
     """
     A = _check_transposable(A)
     m, n = A.shape
-    extra, known = check_count(n_oversamples, "n_oversamples", smallest=0), []
+    extra, known = check.count(n_oversamples, "n_oversamples", smallest=0), []
     if not isinstance(start, Number):
         shapes = {"U": (m, "k"), "singular_values": ("k",), "Vt": ("k", n)}
-        U, singular_values, _ = check_factors(start, SVD, shapes)
+        U, singular_values, _ = check.factors(start, SVD, shapes)
         start, known = len(singular_values), [U * singular_values]
-    k = check_count(start, "k", largest=min(m, n))
+    k = check.count(start, "k", largest=min(m, n))
     fresh = min(k + extra, m, n) - (k if known else 0)
     random = check_random_state(random_state).standard_normal((n, fresh))
     return A, k, np.hstack([*known, multiply(A, random)])
@@ -692,7 +681,7 @@ def _half_precision(shape):
 
 def _check_transposable(A):
     """Return A, refusing an operator that cannot be transposed."""
-    A = check_matrix(A)
+    A = check.matrix(A)
     if isinstance(A, LinearOperator):
         try:
             A.T @ np.zeros(A.shape[0])
@@ -702,7 +691,7 @@ def _check_transposable(A):
 
 
 def _check_singular_values(singular_values):
-    singular_values = check_matrix(np.atleast_2d(singular_values), "singular_values").ravel()
+    singular_values = check.matrix(np.atleast_2d(singular_values), "singular_values").ravel()
     if singular_values.min() < 0 or (np.diff(singular_values) > 0).any():
         raise ValueError("singular_values must be at least 0 and in falling order")
     return singular_values

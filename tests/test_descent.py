@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn.exceptions import ConvergenceWarning
 
 from mflib import _validation
-from mflib._validation import check_factors
+from mflib import _validation as check
 from mflib.datasets import make_traffic
 from mflib.descent import (
     Quadratic,
@@ -547,7 +547,7 @@ class PowerProblem(SmoothProblem):
     """½(a·b c² − 6)² + ½‖a‖², with a not negative: all that a problem must define, and project."""
 
     def as_factors(self, start):
-        return check_factors(start, Powers, {"a": (2,), "b": (2,), "c": (1, 1)})
+        return check.factors(start, Powers, {"a": (2,), "b": (2,), "c": (1, 1)})
 
     def loss_and_gradient(self, factors):
         a, b, c = factors
@@ -641,7 +641,7 @@ class TestIterates:
         sys.setprofile(note)
         take(steps, 50)
         sys.setprofile(None)
-        assert set(called) <= {"check_product"}  # against overflow, in power iteration
+        assert set(called) <= {"product"}  # against overflow, in power iteration
 
     def test_are_left_to_overflow_and_the_result_says_so(self):
         """UᵀU underflows, so that 1/λ_max overflows."""

@@ -12,21 +12,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from mflib._validation import (
-    check_choice,
-    check_count,
-    check_dense,
-    check_factors,
-    check_flag,
-    check_limits,
-    check_matrix,
-    check_no_negative,
-    check_non_negative,
-    check_number,
-    check_positive,
-    check_product,
-    check_share,
-)
+from mflib import _validation as check
 from mflib.completion import ObservedEntries
 from mflib.factorization import FactorizationProblem
 from mflib.iteration import Iterate, record
@@ -51,51 +37,51 @@ U, V = np.ones((2, 4)), np.zeros((3, 4))
 
 
 def factors(*start):
-    return check_factors(start, Pair, SHAPES)
+    return check.factors(start, Pair, SHAPES)
 
 
 REFUSALS = {
-    "x is None; a finite real number is needed": lambda: check_number(None, "x"),
-    "x is '3'; a finite real number is needed": lambda: check_number("3", "x"),
-    "x is True; a finite real number is needed": lambda: check_number(True, "x"),
-    "x is nan; a finite real number is needed": lambda: check_positive(np.nan, "x"),
-    "x is -inf; a finite real number is needed": lambda: check_share(-np.inf, "x"),
-    "x has shape (1,); a single number is needed": lambda: check_non_negative([1], "x"),
-    "learning_rate is 0; a number above 0 is needed": lambda: check_positive(0, "learning_rate"),
-    "noise is -0.5; at least 0 is needed": lambda: check_non_negative(-0.5, "noise"),
-    "damping is 1.5; a number from 0 to 1 is needed": lambda: check_share(1.5, "damping"),
-    "damping is -1; a number from 0 to 1 is needed": lambda: check_share(-1, "damping"),
-    "rank is 0; at least 1 is needed": lambda: check_count(0, "rank"),
-    "rank is 2.0; a whole number is needed": lambda: check_count(2.0, "rank"),
-    "rank is True; a whole number is needed": lambda: check_count(True, "rank"),
-    "rank is '2'; a whole number is needed": lambda: check_count("2", "rank"),
-    "rank is None; a whole number is needed": lambda: check_count(None, "rank"),
-    "k is 4; at most 3 is needed": lambda: check_count(4, "k", largest=3),
-    "k is -1; at least 0 is needed": lambda: check_count(-1, "k", smallest=0, largest=3),
-    f"n is {10**30}; a smaller number is needed": lambda: check_count(10**30, "n"),
-    "tol is -1; at least 0 is needed": lambda: check_limits(-1, 9),
-    "max_iter is -1; at least 0 is needed": lambda: check_limits(0, -1),
-    "max_iter is 2.5; a whole number is needed": lambda: check_limits(0, 2.5),
-    "solver is 'x'; use one of 'numpy', 'compiled'": lambda: check_choice(
+    "x is None; a finite real number is needed": lambda: check.number(None, "x"),
+    "x is '3'; a finite real number is needed": lambda: check.number("3", "x"),
+    "x is True; a finite real number is needed": lambda: check.number(True, "x"),
+    "x is nan; a finite real number is needed": lambda: check.positive(np.nan, "x"),
+    "x is -inf; a finite real number is needed": lambda: check.share(-np.inf, "x"),
+    "x has shape (1,); a single number is needed": lambda: check.non_negative([1], "x"),
+    "learning_rate is 0; a number above 0 is needed": lambda: check.positive(0, "learning_rate"),
+    "noise is -0.5; at least 0 is needed": lambda: check.non_negative(-0.5, "noise"),
+    "damping is 1.5; a number from 0 to 1 is needed": lambda: check.share(1.5, "damping"),
+    "damping is -1; a number from 0 to 1 is needed": lambda: check.share(-1, "damping"),
+    "rank is 0; at least 1 is needed": lambda: check.count(0, "rank"),
+    "rank is 2.0; a whole number is needed": lambda: check.count(2.0, "rank"),
+    "rank is True; a whole number is needed": lambda: check.count(True, "rank"),
+    "rank is '2'; a whole number is needed": lambda: check.count("2", "rank"),
+    "rank is None; a whole number is needed": lambda: check.count(None, "rank"),
+    "k is 4; at most 3 is needed": lambda: check.count(4, "k", largest=3),
+    "k is -1; at least 0 is needed": lambda: check.count(-1, "k", smallest=0, largest=3),
+    f"n is {10**30}; a smaller number is needed": lambda: check.count(10**30, "n"),
+    "tol is -1; at least 0 is needed": lambda: check.limits(-1, 9),
+    "max_iter is -1; at least 0 is needed": lambda: check.limits(0, -1),
+    "max_iter is 2.5; a whole number is needed": lambda: check.limits(0, 2.5),
+    "solver is 'x'; use one of 'numpy', 'compiled'": lambda: check.choice(
         "x", ("numpy", "compiled"), "solver"
     ),
-    "init is None; use one of 'a', 'b'": lambda: check_choice(None, iter("ab"), "init"),
-    "init is ['a']; use one of 'a', None": lambda: check_choice(["a"], ("a", None), "init"),
-    "biases is 1; True or False is needed": lambda: check_flag(1, "biases"),
-    "biases is 'no'; True or False is needed": lambda: check_flag("no", "biases"),
-    "H is sparse or an operator; an array is needed here": lambda: check_dense(
+    "init is None; use one of 'a', 'b'": lambda: check.choice(None, iter("ab"), "init"),
+    "init is ['a']; use one of 'a', None": lambda: check.choice(["a"], ("a", None), "init"),
+    "biases is 1; True or False is needed": lambda: check.flag(1, "biases"),
+    "biases is 'no'; True or False is needed": lambda: check.flag("no", "biases"),
+    "H is sparse or an operator; an array is needed here": lambda: check.dense(
         sparse.eye_array(2), "H"
     ),
-    "X has 1 negative entry; NMF needs X >= 0": lambda: check_no_negative(
+    "X has 1 negative entry; NMF needs X >= 0": lambda: check.no_negative(
         np.array([[1, -2]]), "X", "NMF"
     ),
-    "X has 2 negative entries; NMF needs X >= 0": lambda: check_no_negative(
+    "X has 2 negative entries; NMF needs X >= 0": lambda: check.no_negative(
         sparse.csr_array([[-1, 0, -2]]), "X", "NMF"
     ),
-    "X is an operator; an array or a sparse matrix is needed": lambda: check_no_negative(
+    "X is an operator; an array or a sparse matrix is needed": lambda: check.no_negative(
         aslinearoperator(np.eye(2)), "X", "NMF"
     ),
-    "the start is no sequence of arrays U, V": lambda: check_factors(None, Pair, SHAPES),
+    "the start is no sequence of arrays U, V": lambda: check.factors(None, Pair, SHAPES),
     "the start has factors of shapes (2, 4); (2, k) and (3, k) are needed for U, V": lambda: (
         factors(U)
     ),
@@ -126,49 +112,49 @@ def test_a_refusal_says_what_is_wrong_and_what_is_needed(sentence):
 
 @pytest.mark.parametrize("kind", [int, float, np.int8, np.float32, np.array])
 def test_a_number_of_any_real_type_becomes_a_float(kind):
-    for check in (check_number, check_positive, check_non_negative, check_share):
-        assert type(check(kind(1), "x")) is float
-    assert check_number(kind(-2), "x") == -2.0
-    assert (check_non_negative(kind(0), "x"), check_share(kind(0), "x")) == (0.0, 0.0)
+    for read in (check.number, check.positive, check.non_negative, check.share):
+        assert type(read(kind(1), "x")) is float
+    assert check.number(kind(-2), "x") == -2.0
+    assert (check.non_negative(kind(0), "x"), check.share(kind(0), "x")) == (0.0, 0.0)
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 def test_a_count_lies_between_its_limits(value, smallest, largest):
     if smallest <= value <= largest:
-        found = check_count(np.int64(value), "n", smallest=smallest, largest=largest)
+        found = check.count(np.int64(value), "n", smallest=smallest, largest=largest)
         assert type(found) is int
         assert found == value
     else:
         with pytest.raises(ValueError, match=rf"^n is {value}; at (least|most) \d is needed$"):
-            check_count(value, "n", smallest=smallest, largest=largest)
+            check.count(value, "n", smallest=smallest, largest=largest)
 
 
 def test_limits_choices_and_flags_are_returned():
-    assert check_limits(0, np.int64(7)) == (0.0, 7)
-    assert check_choice("b", iter("ab"), "init") == "b"
-    assert check_choice(None, ("a", None), "init") is None
-    assert check_flag(np.True_, "biases") is True
+    assert check.limits(0, np.int64(7)) == (0.0, 7)
+    assert check.choice("b", iter("ab"), "init") == "b"
+    assert check.choice(None, ("a", None), "init") is None
+    assert check.flag(np.True_, "biases") is True
 
 
 def test_an_array_is_compared_with_choices_without_an_error():
     with pytest.raises(ValueError, match=r"use one of 'a'$"):
-        check_choice(np.array(["a", "b"]), ("a",), "init")
+        check.choice(np.array(["a", "b"]), ("a",), "init")
 
 
 def test_what_has_no_negative_entries_is_returned_as_it_is():
     for X in (np.zeros((2, 2)), sparse.csr_array((2, 2)), sparse.csr_array([[0, 3.0]])):
-        assert check_no_negative(X, "X", "NMF") is X
+        assert check.no_negative(X, "X", "NMF") is X
 
 
 @pytest.mark.parametrize("W", [[1e301], [-1e301], [np.inf], [np.nan], [1.0, np.nan]])
 def test_a_product_that_overflows_is_refused(W):
     with pytest.raises(FloatingPointError, match=r"exceeds 1e\+300; scale A down first"):
-        check_product(np.array(W))
+        check.product(np.array(W))
 
 
 def test_a_start_is_copied_and_the_copy_may_be_written_to():
     start = Step(5, Pair(U, V))
-    for found in (check_factors(start, Pair, SHAPES), factors(U, V), factors(U.tolist(), V)):
+    for found in (check.factors(start, Pair, SHAPES), factors(U, V), factors(U.tolist(), V)):
         assert isinstance(found, Pair)
         for mine, given_ in zip(found, (U, V), strict=True):
             assert_array_equal(mine, given_)
@@ -179,7 +165,7 @@ def test_a_start_is_copied_and_the_copy_may_be_written_to():
 
 
 def test_a_start_may_be_anything_that_has_factors():
-    assert_array_equal(check_factors(SimpleNamespace(factors=[U, V]), Pair, SHAPES).V, V)
+    assert_array_equal(check.factors(SimpleNamespace(factors=[U, V]), Pair, SHAPES).V, V)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +180,7 @@ def test_factors_are_single_only_if_all_are(one, other, wanted):
 def test_what_a_mask_hides_is_no_data():
     hidden = np.ma.masked_equal([[5, -1, 3], [1, 4, -1], [5, 1, -1]], -1)
     for use in (
-        check_matrix,
+        check.matrix,
         FactorizationProblem,
         NMFProblem,
         NMF(1).fit,
@@ -203,7 +189,7 @@ def test_what_a_mask_hides_is_no_data():
     ):
         with pytest.raises(ValueError, match=r"^[AX] has masked entries; values for all of them"):
             use(hidden)
-    assert_array_equal(check_matrix(np.ma.array([[1.0, 2.0]])), [[1, 2]])
+    assert_array_equal(check.matrix(np.ma.array([[1.0, 2.0]])), [[1, 2]])
     entries = ObservedEntries.from_dense(hidden)
     assert len(entries) == 6
     assert entries.values.min() == 1

@@ -21,7 +21,7 @@ from itertools import count
 import numpy as np
 from scipy import sparse
 
-from mflib._validation import check_choice
+from mflib import _validation as check
 from mflib.completion.problem import CompletionProblem
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import ridge_rows, ridge_rows_non_negative, ridge_rows_one_by_one
@@ -65,7 +65,7 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
     >>> [round(next(steps).loss, 4) for _ in range(3)]
     [1.0, 0.0801, 0.0193]
     """
-    check_choice(solver, ("numpy", "compiled"), "solver")
+    check.choice(solver, ("numpy", "compiled"), "solver")
     if problem.entry_loss.name != "squared":
         raise ValueError(f"loss is {problem.entry_loss.name!r}; least squares need 'squared'")
     if solver == "compiled" and (problem.non_negative or problem.regularization == 0):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from mflib._validation import check_count, check_matrix
+from mflib import _validation as check
 
 # Rows and columns are numbered with 32 bits in the sparse matrices.
 _LARGEST = np.iinfo(np.int32).max - 1
@@ -100,7 +100,7 @@ class ObservedEntries:
         if np.ma.is_masked(X):
             X = X.astype(np.float64).filled(np.nan)
         X = np.asarray(X)
-        check_matrix(np.nan_to_num(X, nan=0, posinf=np.inf, neginf=-np.inf), "X")
+        check.matrix(np.nan_to_num(X, nan=0, posinf=np.inf, neginf=-np.inf), "X")
         pairs = np.argwhere(~np.isnan(X))
         return cls(pairs, X[tuple(pairs.T)], X.shape)
 
@@ -225,7 +225,7 @@ def check_float_type(dtype):
 def _check_shape(shape):
     if np.shape(shape) != (2,):
         raise ValueError(f"shape is {shape!r}; two whole numbers are needed: rows, columns")
-    m, n = (check_count(size, "each number of shape", largest=_LARGEST + 1) for size in shape)
+    m, n = (check.count(size, "each number of shape", largest=_LARGEST + 1) for size in shape)
     return m, n
 
 
@@ -234,7 +234,7 @@ def _check_values(values, n):
     if values.shape != (n,):
         raise ValueError(f"values has shape {values.shape}; one per pair is needed, shape ({n},)")
     kept = values.dtype == np.float32
-    values = check_matrix(values[None], "values")[0]
+    values = check.matrix(values[None], "values")[0]
     return values.astype(np.float32) if kept else values.copy()
 
 

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
-from mflib._validation import check_count, check_limits, check_non_negative, check_positive
+from mflib import _validation as check
 from mflib.completion.als import als_steps
 from mflib.completion.entries import ObservedEntries, check_pairs
 from mflib.completion.problem import CompletionProblem, initial_factors
@@ -72,7 +72,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         ConvergenceWarning
             If the iteration diverged, or did not meet `tol` in `max_iter` steps.
         """
-        limits = check_limits(self.tol, self.max_iter)
+        limits = check.limits(self.tol, self.max_iter)
         problem, start = self._begin(X, y)
         if validation is not None:
             validation = self._check_entries(*validation, reset=False)
@@ -122,7 +122,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         predictions : (n,) array
         """
         check_is_fitted(self)
-        row, n = check_count(row, "row", smallest=0), check_count(n, "n")
+        row, n = check.count(row, "row", smallest=0), check.count(n, "n")
         candidates = self.column_counts_ > 0
         if exclude_seen:
             own = slice(*np.searchsorted(self._seen, [row << 32, (row + 1) << 32]))
@@ -151,7 +151,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         seen = self.column_counts_ > 0
-        column = check_count(column, "column", smallest=0, largest=len(seen) - 1)
+        column = check.count(column, "column", smallest=0, largest=len(seen) - 1)
         if not seen[column]:
             raise ValueError(f"column {column} was never seen in training")
         lengths = np.linalg.norm(self.V_, axis=1)
@@ -159,7 +159,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         cosines = V @ V[column]
         seen[column] = False
         others = np.flatnonzero(seen)
-        best = others[np.argsort(-cosines[others], kind="stable")][: check_count(n, "n")]
+        best = others[np.argsort(-cosines[others], kind="stable")][: check.count(n, "n")]
         return best, cosines[best]
 
     def __sklearn_tags__(self):
@@ -429,8 +429,8 @@ class SGD(_Completion):
         return self._run(problem, problem.as_factors(start), tol=0, max_iter=1)
 
     def _steps(self, problem, start):
-        rate = check_positive(self.learning_rate, "learning_rate")
-        decay = check_non_negative(self.decay, "decay")
+        rate = check.positive(self.learning_rate, "learning_rate")
+        decay = check.non_negative(self.decay, "decay")
         options = {"decay": decay, "random_state": self._random_state}
         return sgd_steps(problem, start, learning_rate=rate / (1 + decay * self.n_iter_), **options)
 

@@ -34,14 +34,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from mflib._validation import (
-    check_choice,
-    check_count,
-    check_factors,
-    check_flag,
-    check_non_negative,
-    check_number,
-)
+from mflib import _validation as check
 from mflib.completion.entries import ObservedEntries, check_float_type
 from mflib.descent import SmoothProblem
 from mflib.factorization import Factors, factor_gradient
@@ -111,24 +104,24 @@ class CompletionProblem(SmoothProblem):
         if not isinstance(entries, ObservedEntries):
             raise ValueError(f"entries is a {type(entries).__name__}; ObservedEntries are needed")
         self.entries = entries
-        self.regularization = check_non_negative(regularization, "regularization")
-        self.weighting = check_choice(weighting, ("count", "constant"), "weighting")
-        self.entry_loss = find_loss(check_choice(loss, CANONICAL, "loss"))
+        self.regularization = check.non_negative(regularization, "regularization")
+        self.weighting = check.choice(weighting, ("count", "constant"), "weighting")
+        self.entry_loss = find_loss(check.choice(loss, CANONICAL, "loss"))
         self.entry_loss.check_data(entries.values, "values")
-        self.biases = check_flag(biases, "biases")
-        self.non_negative = check_flag(non_negative, "non_negative")
+        self.biases = check.flag(biases, "biases")
+        self.non_negative = check.flag(non_negative, "non_negative")
         if mean is None:
             mean = self.entry_loss.best_constant(entries.values) if biases else 0.0
         elif not biases:
             raise ValueError(f"mean is {mean}, but a model without biases has none")
-        self.mean = check_number(mean, "mean")
+        self.mean = check.number(mean, "mean")
 
     def as_factors(self, start) -> Factors | BiasedFactors:
         """Return a start as `Factors`, or with biases as `BiasedFactors`; float32 stays float32."""
         m, n = self.entries.shape
         shapes = {"U": (m, "k"), "V": (n, "k"), "row_bias": (m,), "column_bias": (n,)}
         kind = BiasedFactors if self.biases else Factors
-        return check_factors(start, kind, {name: shapes[name] for name in kind._fields})
+        return check.factors(start, kind, {name: shapes[name] for name in kind._fields})
 
     @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
     def scores(self, factors, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -220,8 +213,8 @@ def initial_factors(
     >>> [factor.shape for factor in initial_factors(problem, 2, random_state=0)]
     [(2, 2), (3, 2), (2,), (3,)]
     """
-    rank = check_count(rank, "rank")
-    scale = check_non_negative(scale, "scale")
+    rank = check.count(rank, "rank")
+    scale = check.non_negative(scale, "scale")
     dtype = check_float_type(dtype)
     random_state = check_random_state(random_state)
     m, n = problem.entries.shape

@@ -25,8 +25,8 @@ from itertools import count
 import numpy as np
 from sklearn.utils import check_random_state
 
+from mflib import _validation as check
 from mflib._compiled import compiled
-from mflib._validation import check_non_negative, check_positive
 from mflib.completion.problem import CompletionProblem
 from mflib.iteration import ProblemIterate, record
 from mflib.losses import CANONICAL, error_at, loss_at
@@ -88,8 +88,8 @@ def sgd_steps(
     >>> [round(next(steps).loss, 3) for _ in range(4)]
     [1.0, 0.678, 0.476, 0.353]
     """
-    check_positive(learning_rate, "learning_rate")
-    check_non_negative(decay, "decay")
+    check.positive(learning_rate, "learning_rate")
+    check.non_negative(decay, "decay")
     if problem.weighting != "count":
         raise ValueError(
             f"weighting is {problem.weighting!r}; SGD applies λ at every entry, and so lowers the "

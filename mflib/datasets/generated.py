@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from scipy.stats import ortho_group
 from sklearn.utils import Bunch, check_random_state
 
-from mflib._validation import check_count, check_non_negative, check_number
+from mflib import _validation as check
 
 
 def make_film_club(
@@ -77,10 +77,10 @@ def make_film_club(
     >>> print(club.ratings.mean().round(1), club.truth.mean().round(1))  # we see what we like
     3.8 3.2
     """
-    check_count(n_people, "n_people")
-    check_count(n_films, "n_films")
-    check_count(n_ratings, "n_ratings", largest=n_people * n_films)
-    liking = check_number(liking, "liking")
+    check.count(n_people, "n_people")
+    check.count(n_films, "n_films")
+    check.count(n_ratings, "n_ratings", largest=n_people * n_films)
+    liking = check.number(liking, "liking")
     rng = check_random_state(random_state)
     titles, genres = _film_titles_and_genres(n_films, rng)
     mean, noise = 3.2, 0.5
@@ -230,9 +230,9 @@ def make_metro(
     """
     sizes = {"n_steps": n_steps, "n_stations": n_stations, "n_intervals": n_intervals}
     for name, size in sizes.items():
-        check_count(size, name, smallest=3)
-    innovation = check_non_negative(innovation, "innovation")
-    noise = check_non_negative(noise, "noise")
+        check.count(size, name, smallest=3)
+    innovation = check.non_negative(innovation, "innovation")
+    noise = check.non_negative(noise, "noise")
     rng = check_random_state(random_state)
     hours = 6 + 18 * (np.arange(n_intervals) + 0.5) / n_intervals
     H = np.exp(-0.5 * ((hours - [[8], [13], [18]]) / [[1.2], [3.5], [2.2]]) ** 2)
@@ -379,8 +379,8 @@ def make_traffic(
     >>> make_traffic(20, 2, 60, random_state=0).speeds.shape
     (20, 48)
     """
-    check_count(n_sensors, "n_sensors")
-    check_count(n_days, "n_days")
+    check.count(n_sensors, "n_sensors")
+    check.count(n_days, "n_days")
     if interval not in range(1, 1441) or 1440 % interval:
         raise ValueError(f"interval is {interval!r}; a divisor of 1440 minutes is needed")
     rng = check_random_state(random_state)

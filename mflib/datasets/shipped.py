@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.datasets import load_sample_image
 from sklearn.utils import Bunch
 
-from mflib._validation import check_choice
+from mflib import _validation as check
 
 
 def load_documentation_counts() -> Bunch:
@@ -140,7 +140,7 @@ def load_photograph(name: str = "temple") -> np.ndarray:
     (213, 320)
     """
     files = {"temple": "china.jpg", "flower": "flower.jpg"}
-    grey = load_sample_image(files[check_choice(name, files, "name")])[:426].mean(axis=2) / 255
+    grey = load_sample_image(files[check.choice(name, files, "name")])[:426].mean(axis=2) / 255
     return grey.reshape(213, 2, 320, 2).mean(axis=(1, 3))
 
 

@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from mflib._validation import (
-    NEGLIGIBLE,
-    check_count,
-    check_limits,
-    check_no_negative,
-    check_positive,
-)
+from mflib import _validation as check
+from mflib._validation import NEGLIGIBLE
 from mflib.descent import descent_steps
 from mflib.iteration import drive, has_exploded, report
 from mflib.sequential.joint import JointProblem, SequenceFactors, joint_steps
@@ -128,9 +123,9 @@ class _SequenceMF(Forecaster):
 
     def _check(self, X):
         n_steps, m, n = X.shape
-        check_count(self.rank, "rank", largest=min(n_steps * m, n))
-        check_limits(self.tol, self.max_iter)
-        if self.season is not None and check_count(self.season, "season") >= n_steps:
+        check.count(self.rank, "rank", largest=min(n_steps * m, n))
+        check.limits(self.tol, self.max_iter)
+        if self.season is not None and check.count(self.season, "season") >= n_steps:
             raise ValueError(
                 f"season is {self.season} and X has {n_steps} steps; more are needed, or the "
                 "profile takes up all of X"
@@ -140,7 +135,7 @@ class _SequenceMF(Forecaster):
                 "non_negative=True needs season=None: what is left without a profile has both signs"
             )
         if self.non_negative:
-            check_no_negative(X, "X", "non_negative=True")
+            check.no_negative(X, "X", "non_negative=True")
         for axes, name in (((0, 2), "row"), ((0, 1), "column")):
             empty = np.flatnonzero(np.isnan(X).all(axis=axes))
             if empty.size and self.season is None:
@@ -325,7 +320,7 @@ class JointMF(_SequenceMF):
     non_negative: bool = False
 
     def _run(self, problem, watch):
-        check_positive(self.transition_weight, "transition_weight")
+        check.positive(self.transition_weight, "transition_weight")
         compression = self._problem(problem.X, transition_weight=0.0)
         start = two_stages(compression, self.rank, self._drive, bridge=True).step
         return self._drive(joint_steps(problem, start), watch=watch)

@@ -23,7 +23,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from mflib._validation import check_count, check_share
+from mflib import _validation as check
 from mflib.sequential.preparation import Forecaster, check_sequence, phases, seasonal_profile
 from mflib.sequential.transitions import check_lags, forecast_states, lagged
 
@@ -35,7 +35,7 @@ class _Seasonal(Forecaster):
         self.season = season
 
     def _fit(self, X):
-        check_count(self.season, "season")
+        check.count(self.season, "season")
 
 
 class LastValue(_Seasonal):
@@ -189,9 +189,9 @@ def rolling_forecast(
     [2 3] [1. 2.] 1.581
     """
     X = check_sequence(X).reshape(np.shape(X))
-    check_count(horizon, "horizon", largest=len(X) - 1)
-    check_count(start, "start", largest=len(X) - horizon)
-    check_count(stride, "stride")
+    check.count(horizon, "horizon", largest=len(X) - 1)
+    check.count(start, "start", largest=len(X) - horizon)
+    check.count(stride, "stride")
     origins = np.arange(start, len(X) - horizon + 1, stride)
     if refit:
         forecasts = [clone(model).fit(X[:origin]).forecast(horizon) for origin in origins]
@@ -245,7 +245,7 @@ def random_missing(shape: tuple[int, ...], share: float, *, random_state=None) -
     """
     size = int(np.prod(shape))
     missing = np.zeros(size, dtype=bool)
-    n_missing = round(check_share(share, "share") * size)
+    n_missing = round(check.share(share, "share") * size)
     missing[check_random_state(random_state).permutation(size)[:n_missing]] = True
     return missing.reshape(shape)
 

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mflib._validation import check_factors, check_flag, check_non_negative
+from mflib import _validation as check
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import gram_matrices
 from mflib.sequential.tables import TableProblem
@@ -89,8 +89,8 @@ class JointProblem(TableProblem):
         super().__init__(self.X, self.regularization)
         check_lags(self.lags, len(self.X))
         for name in ("transition_weight", "transition_regularization", "l1"):
-            check_non_negative(getattr(self, name), name)
-        check_flag(self.non_negative, "non_negative")
+            check.non_negative(getattr(self, name), name)
+        check.flag(self.non_negative, "non_negative")
         self.known = self.observed.any(axis=2)
         # Where λ applies: to all rows of a table that has an entry.
         self._shrunk = np.broadcast_to(self.known.any(axis=1, keepdims=True), self.known.shape)
@@ -114,7 +114,7 @@ class JointProblem(TableProblem):
         """Return W, H and T as arrays that fit the tables and the lags."""
         n_steps, m, n = self.X.shape
         shapes = {"W": (n_steps, m, "k"), "H": ("k", n), "T": (len(self.lags), "k", "k")}
-        return check_factors(start, SequenceFactors, shapes)
+        return check.factors(start, SequenceFactors, shapes)
 
     def loss(self, factors) -> float:
         """Return ½ Σ_Ω (Wₜ H − Xₜ)²."""

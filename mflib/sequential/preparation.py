@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from mflib._validation import NEGLIGIBLE, check_choice, check_count
+from mflib import _validation as check
+from mflib._validation import NEGLIGIBLE
 
 # Sums of entries up to this size, and forecasts a million times as large, do not overflow.
 _LARGEST_ENTRY = 1e290
@@ -59,7 +60,7 @@ def prepare(
         The number of the first table, from which phases of the season are counted.
     """
     axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
-    check_choice(scale, axes, "scale")
+    check.choice(scale, axes, "scale")
     profile = None if season is None else seasonal_profile(X, season, first_step)
     Z = Preparation(profile, np.ones(()), first_step).apply(X)
     largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
@@ -75,7 +76,7 @@ def seasonal_profile(X: np.ndarray, season: int, first_step: int = 0) -> np.ndar
     An entry that was never observed in a phase gets its mean over all phases; one that was never
     observed at all gets the mean of its row, or of everything if the row is empty too.
     """
-    check_count(season, "season")
+    check.count(season, "season")
     overall = _mean(X, (0, 1, 2), 0.0)
     everyday = _mean(X, 0, _mean(X, (0, 2), overall))[0]
     phase = phases(first_step, len(X), season)
@@ -163,7 +164,7 @@ class Forecaster(BaseEstimator):
         X begins with the fitted tables and goes on with what followed them.
         """
         check_is_fitted(self)
-        check_count(steps, "steps")
+        check.count(steps, "steps")
         tables = self.X_ if X is None else check_like(X, self.X_, "X")
         if len(tables) < len(self.X_):
             raise ValueError(

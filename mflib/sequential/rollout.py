@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
-from mflib._validation import check_factors, check_positive
+from mflib import _validation as check
 from mflib.descent import SmoothProblem, largest_curvature
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import gram_matrices
@@ -67,7 +67,7 @@ class RolloutProblem(TableProblem, SmoothProblem):
         """Return W₀, H and T as arrays that fit the tables."""
         _, m, n = self.X.shape
         shapes = {"W0": (m, "k"), "H": ("k", n), "T": ("k", "k")}
-        return check_factors(start, RolloutFactors, shapes)
+        return check.factors(start, RolloutFactors, shapes)
 
     def loss(self, factors) -> float:
         """Return ½ Σ_Ω (W₀ Tᵗ H − Xₜ)²; infinite or NaN where Tᵗ overflows."""
@@ -197,7 +197,7 @@ def rollout_steps(
     (True, 2.0)
     """
     if learning_rate is not None:
-        check_positive(learning_rate, "learning_rate")
+        check.positive(learning_rate, "learning_rate")
 
     def iterate(factors):
         eta = None

@@ -12,7 +12,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mflib._validation import check_non_negative
+from mflib import _validation as check
 from mflib.iteration import MEMORY, Problem, blocks_of_rows
 from mflib.least_squares import gram_matrices, minimise_rows, solve_rows
 from mflib.sequential.preparation import check_sequence
@@ -31,7 +31,7 @@ class TableProblem(Problem):
 
     def __init__(self, X: ArrayLike, regularization: float):
         self.X = check_sequence(X)
-        self.regularization = check_non_negative(regularization, "regularization")
+        self.regularization = check.non_negative(regularization, "regularization")
         self.observed = ~np.isnan(self.X)
         self.is_complete = bool(self.observed.all())
         self.filled = self.X if self.is_complete else np.where(self.observed, self.X, 0.0)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from mflib._validation import check_count, check_non_negative
+from mflib import _validation as check
 from mflib.iteration import EXPLOSION
 from mflib.least_squares import minimise_rows, solve_rows
 
@@ -220,7 +220,7 @@ def fit_transitions(
     if W.ndim != 3:
         raise ValueError(f"W has shape {W.shape}; (n_steps, m, k) is needed")
     check_lags(lags, len(W), "W")
-    check_non_negative(regularization, "regularization")
+    check.non_negative(regularization, "regularization")
     k = W.shape[2]
     P, Q = np.concatenate(lagged(W, lags), axis=2), W[max(lags) :]
     P, Q = P.reshape(-1, len(lags) * k), Q.reshape(-1, k)
@@ -248,7 +248,7 @@ def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
     if not np.iterable(lags) or len(lags) == 0:
         raise ValueError(f"lags is {lags!r}; a sequence such as (1, 7) is needed")
     for lag in lags:
-        check_count(lag, "a lag")
+        check.count(lag, "a lag")
     if len(set(lags)) < len(lags):
         raise ValueError(f"lags is {lags!r}; each lag once is needed")
     if n_steps <= max(lags):
