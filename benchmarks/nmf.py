@@ -1,28 +1,21 @@
-"""Time the NMF solvers of mflib against scikit-learn's, in one run, to the same loss.
+"""NMF solvers beside scikit-learn's, to the same loss.
 
-From one random start scikit-learn does a fixed number of iterations. Every round then times it
-again and times mflib on as many iterations as it needs to reach scikit-learn's final loss (no
-solver looks at its loss meanwhile). The table shows the medians over the rounds.
+From one random start scikit-learn does a fixed number of iterations. Then both are timed in turns:
+scikit-learn again, and mflib on as many iterations as it needs to reach scikit-learn's final loss
+(no solver looks at its loss meanwhile).
 
 Data: the digits of scikit-learn (1797×64, k = 16); a random product with Gamma noise (2000×1000,
 k = 20); the power spectrogram of a synthesised tune (513×300, k = 16).
-
-    python benchmarks/nmf.py [rounds]
 """
 
-import os
-import sys
 import warnings
-from contextlib import nullcontext
-from statistics import median
-from time import perf_counter
 
 import numpy as np
+from measure import Row, peer, race, show
 from scipy.signal import ShortTimeFFT
 from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from mflib.iteration import nth
 from mflib.losses import find_loss
@@ -77,61 +70,30 @@ def run_sklearn(X, W0, H0, loss, solver, n_iter):
     return W, model.components_
 
 
-def run_mflib(X, W0, H0, loss, solver, n_iter):
-    return nth(nmf_steps(NMFProblem(X, loss=loss), (W0, H0), solver=solver), n_iter)
-
-
-def iterations_to(target, X, W0, H0, loss, solver):
-    steps = nmf_steps(NMFProblem(X, loss=loss), (W0, H0), solver=solver)
-    return next(step.n_iter for step in steps if step.loss <= target * (1 + 1e-9))
-
-
-def measure(X, k, loss, solver, n_iter, rounds, rng):
-    """Return the median times, the iterations of mflib and its loss relative to scikit-learn's."""
-    W0, H0 = make_start(X, k, rng)
-    W, H = run_sklearn(X, W0, H0, loss, solver, n_iter)
-    target = find_loss(loss).value(X, np.maximum(W @ H, 1e-100))
-    needed = iterations_to(target, X, W0, H0, loss, solver)
-    runs = [
-        lambda: run_sklearn(X, W0, H0, loss, solver, n_iter),
-        lambda: run_mflib(X, W0, H0, loss, solver, needed),
-    ]
-    times = [[], []]
-    for i in range(rounds):
-        for which in (0, 1) if i % 2 else (1, 0):
-            begin = perf_counter()
-            result = runs[which]()
-            times[which].append(perf_counter() - begin)
-            if which:
-                reached = result.loss / target
-    return *map(median, times), needed, reached
-
-
-def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+def rows():
     warnings.simplefilter("ignore", ConvergenceWarning)
     data = make_data(np.random.default_rng(0))
-    for title, limit in (
-        ("One BLAS thread", threadpool_limits(1)),
-        ("Default threads", nullcontext()),
-    ):
-        with limit:
-            load = os.getloadavg()[0]
-            print(f"\n{title}; load {load:.1f} on {os.cpu_count()} processors; {rounds} rounds")
-            print(
-                f"{'data':12} {'loss':17}{'solver':7}{'iterations':>12}"
-                f"{'scikit-learn':>14}{'mflib':>10}{'speed':>7}{'loss ratio':>12}"
-            )
-            for name, loss, solver, n_iter in CASES:
-                X, k = data[name]
-                theirs, ours, needed, reached = measure(
-                    X, k, loss, solver, n_iter, rounds, np.random.default_rng(1)
-                )
-                print(
-                    f"{name:12} {loss:17}{solver:7}{n_iter:6}/{needed:<5}{1e3 * theirs:11.1f} ms"
-                    f"{1e3 * ours:7.1f} ms{theirs / ours:7.2f}{reached:12.6f}"
-                )
+    for name, loss, solver, n_iter in CASES:
+        X, k = data[name]
+        start = make_start(X, k, np.random.default_rng(1))
+        W, H = run_sklearn(X, *start, loss, solver, n_iter)
+        target = find_loss(loss).value(X, np.maximum(W @ H, 1e-100))
+
+        def steps(X=X, loss=loss, start=start, solver=solver):
+            return nmf_steps(NMFProblem(X, loss=loss), start, solver=solver)
+
+        needed = next(step.n_iter for step in steps() if step.loss <= target * (1 + 1e-9))
+        seconds, found = race(
+            {
+                "ours": lambda steps=steps, needed=needed: nth(steps(), needed),
+                "theirs": lambda case=(X, *start, loss, solver, n_iter): run_sklearn(*case),
+            }
+        )
+        quality = f"{needed} / {n_iter} iterations, loss {found['ours'].loss / target:.4f} / 1"
+        yield Row(
+            f"NMF of the {name}, {loss}, {solver}", peer("scikit-learn"), *seconds.values(), quality
+        )
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())
