@@ -61,7 +61,9 @@ def main(names):
         print(f"\n{name}: {', '.join(sets)}; worst excess over the best")
         for i in [0, *np.argsort(excess[1:], kind="stable")[:12] + 1]:
             words = ", ".join(f"{k} {v}" for k, v in settings[i].items()) or "today's defaults"
-            print("  ".join(f"{e:.4f}" for e in errors[i]), f" {excess[i]:6.2%}  {words}", flush=True)
+            print(
+                "  ".join(f"{e:.4f}" for e in errors[i]), f" {excess[i]:6.2%}  {words}", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ is, `PREDICTION` what theory says in advance. `OTHER` is for a second method bes
 
 import base64
 import io
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -115,3 +116,163 @@ def circle(points: int = 200) -> np.ndarray:
     """Return points on the unit circle, one a column."""
     angle = np.linspace(0, 2 * np.pi, points)
     return np.array([np.cos(angle), np.sin(angle)])
+
+
+def pictures(
+    images: Iterable[np.ndarray],
+    titles: Sequence[str] = (),
+    *,
+    alt: str,
+    columns: int | None = None,
+    brightest: float | None = None,
+    signed: bool = False,
+) -> None:
+    """Show matrices as grey pictures in a grid.
+
+    Parameters
+    ----------
+    images : matrices, all of one shape
+    titles : one for each, if any
+    alt : str
+        What there is to see: see `show`.
+    columns : int
+        How many stand in a row; by default all.
+    brightest : float
+        The value that is white; by default the largest of each picture.
+    signed : bool
+        Whether the sign counts: violet is positive, orange negative, white is zero.
+    """
+    images = list(images)
+    columns = columns or len(images)
+    n_rows = -(-len(images) // columns)
+    side = min(9.6 / columns, 4.2)
+    height = side * images[0].shape[0] / images[0].shape[1] + (0.4 if titles else 0.05)
+    fig, axes = plt.subplots(
+        n_rows, columns, figsize=(side * columns, n_rows * height), squeeze=False
+    )
+    for ax in axes.flat[len(images) :]:
+        ax.axis("off")
+    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+        limit = brightest or np.abs(image).max() or 1.0
+        ax.imshow(image, "PuOr" if signed else "gray", vmin=-limit if signed else 0, vmax=limit)
+        ax.set(xticks=[], yticks=[], title=titles[i] if i < len(titles) else "")
+    show(fig, alt)
+
+
+def curves(
+    values: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    alt: str,
+    xlabel: str = "step",
+    ylabel: str = "",
+    x: Sequence[float] | None = None,
+    scale: str = "log",
+    **limits,
+) -> None:
+    """Draw curves with their names at their ends.
+
+    Parameters
+    ----------
+    values : name of each curve and its values
+    title, alt, xlabel, ylabel : str
+    x : sequence
+        Where the values belong; by default 0, 1, 2, …
+    scale : {"log", "linear"}
+        Of the vertical axis.
+    **limits
+        More for `Axes.set`, such as ``ylim=(0, 1)``.
+    """
+    fig, ax = plt.subplots()
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale=scale, **limits)
+    lines = [ax.plot(range(len(y)) if x is None else x, y)[0] for y in values.values()]
+    name_ends(ax, dict(zip(values, lines, strict=True)))
+    show(fig, alt)
+
+
+def decay(
+    errors: Mapping[str, Sequence[float]],
+    rates: Sequence[float],
+    *,
+    title: str,
+    alt: str,
+    ylabel: str = "error",
+    xlabel: str = "step",
+    since: int = 0,
+) -> None:
+    """Draw errors as points on a logarithmic axis, and dashed what theory predicts for them.
+
+    Parameters
+    ----------
+    errors : name and values of each
+    rates : the factor by which each should fall in a step
+    title, alt, ylabel, xlabel : str
+    since : int
+        The step through whose error the dashed lines pass.
+    """
+    fig, ax = plt.subplots()
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale="log")
+    points = {}
+    for (name, found), rate, marker in zip(errors.items(), rates, "os^D", strict=False):
+        steps = np.arange(len(found))
+        (points[name],) = ax.plot(steps, found, marker, ms=5)
+        ax.plot(steps, found[since] * rate ** (steps - float(since)), "--", color=PREDICTION)
+    name_ends(ax, points)
+    ax.text(0.02, 0.04, "dashed: predicted", color=PREDICTION, transform=ax.transAxes)
+    show(fig, alt)
+
+
+def bars(
+    values: Mapping[str, float], *, title: str, alt: str, xlabel: str, color: str = ERROR
+) -> None:
+    """Draw named values as horizontal bars, the first on top."""
+    fig, ax = plt.subplots(figsize=(9, 1.0 + 0.42 * len(values)))
+    ax.barh(list(values), list(values.values()), color=color)
+    ax.set(title=title, xlabel=xlabel)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    show(fig, alt)
+
+
+def carried_circles(
+    matrices: Mapping[str, np.ndarray], vectors: Mapping[str, Sequence[float]], *, alt: str
+) -> None:
+    """Draw what each 2×2 matrix makes of the unit circle and of some vectors, side by side.
+
+    Parameters
+    ----------
+    matrices : title of each drawing and its matrix
+    vectors : name of each vector and its two entries
+    alt : str
+    """
+    side = min(9.6 / len(matrices), 4.2)
+    fig, axes = plt.subplots(
+        1, len(matrices), figsize=(side * len(matrices), side + 0.4), squeeze=False
+    )
+    limit = 1.25 * max(1, *(np.linalg.norm(M, 2) for M in matrices.values()))
+    for ax, (title, M) in zip(axes.flat, matrices.items(), strict=True):
+        plane(ax, limit).plot(*(M @ circle()), color=QUIET)
+        for (name, v), color in zip(vectors.items(), (MODEL, ERROR, OTHER), strict=False):
+            arrow(ax, M @ v, color, name)
+        ax.set(title=title, xticks=[], yticks=[])
+    show(fig, alt)
+
+
+def name_ends(ax: Axes, lines: Mapping[str, mpl.lines.Line2D]) -> None:
+    """Write the name of each line beside its last point, in its colour, one above the other."""
+    ends = {name: (line.get_xdata()[-1], line.get_ydata()[-1]) for name, line in lines.items()}
+    ax.figure.draw_without_rendering()
+    free, lowest = ax.transData, -np.inf
+    for name, end in sorted(ends.items(), key=lambda item: item[1][1]):
+        y = free.transform(end)[1] / ax.figure.dpi * 72  # in points
+        lift = max(0.0, lowest + 15 - y)
+        lowest = y + lift
+        ax.annotate(
+            name,
+            end,
+            (8, lift),
+            textcoords="offset points",
+            color=lines[name].get_color(),
+            va="center",
+            annotation_clip=False,
+        )

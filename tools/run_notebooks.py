@@ -6,6 +6,8 @@ Two runs give the same bytes: there are no timestamps, no random identifiers and
 the file. An explorer is kept as its picture and its state in words; its controls come to life when
 the notebook runs.
 
+A cell with the tag `hide-input` only draws: JupyterLab and the site fold its code.
+
 A cell with the tag `real-data` needs a download. Where that cannot be had it says "Skipped", and
 the outputs that are stored stay; the cells concerned are named.
 """
@@ -30,6 +32,8 @@ def normalise(notebook: nbformat.NotebookNode) -> str:
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        if "hide-input" in cell.metadata.get("tags", ()):
+            cell.metadata["jupyter"] = {"source_hidden": True}
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_VIEW, None)
     return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
