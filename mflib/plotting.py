@@ -216,7 +216,8 @@ def decay(
     for (name, found), rate, marker in zip(errors.items(), rates, "os^D", strict=False):
         steps = np.arange(len(found))
         (points[name],) = ax.plot(steps, found, marker, ms=5)
-        ax.plot(steps, found[since] * rate ** (steps - float(since)), "--", color=PREDICTION)
+        predicted = found[since] * rate ** (steps - float(since))
+        ax.plot(steps, predicted, "--", color=PREDICTION, lw=1.5, zorder=1)
     name_ends(ax, points)
     ax.text(0.02, 0.04, "dashed: predicted", color=PREDICTION, transform=ax.transAxes)
     show(fig, alt)

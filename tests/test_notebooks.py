@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from lesson_minutes import in_class
 from run_notebooks import keep_what_is_stored, normalise
 
 ROOT = Path(__file__).parents[1]
@@ -111,3 +112,15 @@ def test_every_answer_is_folded_and_closed(path):
     questions = re.findall(r"\*\*Question (\d+)\.\*\*", text)
     assert questions == [str(i + 1) for i in range(len(questions))]
     assert text.count("<details>") >= len(questions) > 0
+
+
+@pytest.mark.parametrize("path", LESSONS[1:2], ids=lambda path: path.stem)
+def test_the_head_says_how_long_the_lesson_takes(path):
+    assert f"In class it takes about {in_class(path)} minutes." in cells(path, "markdown")[0].source
+
+
+@every
+def test_a_prose_cell_ends_where_a_heading_or_an_answer_makes_a_break(path):
+    for cell in cells(path, "markdown"):
+        assert not re.search(r"(?m)(?<!\A)^#{1,4} ", cell.source[1:]), cell.id
+        assert not re.search(r"</details>\s*[^<\s]", cell.source), cell.id

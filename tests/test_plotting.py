@@ -1,0 +1,79 @@
+"""The drawings that lessons share show what they are given, name it, and hide nothing."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from mflib import plotting
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Collect what would be shown, open."""
+    shown = []
+    monkeypatch.setattr(plotting, "show", lambda fig, alt: shown.append(fig))
+    plotting.use_style()
+    yield shown
+    plt.close("all")
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_pictures_stand_in_a_grid_and_the_rest_of_it_is_empty(figures):
+    plotting.pictures([np.eye(3) * i for i in range(5)], ["a", "b"], columns=3, alt="")
+    axes = figures[0].axes
+    assert [ax.get_title() for ax in axes] == ["a", "b", "", "", "", ""]
+    assert [bool(ax.images) for ax in axes] == [True] * 5 + [False]
+    np.testing.assert_array_equal(axes[4].images[0].get_array(), 4 * np.eye(3))
+
+
+def test_signed_pictures_are_white_at_zero(figures):
+    plotting.pictures([np.array([[-3.0, 1.0]])], alt="", signed=True)
+    assert figures[0].axes[0].images[0].get_clim() == (-3, 3)
+
+
+def test_curves_are_named_at_their_ends_in_their_colours(figures):
+    plotting.curves({"one": [1, 2], "two": [3, 4]}, title="t", alt="", x=[5, 6], ylim=(1, 9))
+    (ax,) = figures[0].axes
+    assert texts(ax) == ["one", "two"]
+    for text, line in zip(ax.texts, ax.lines, strict=True):
+        assert text.get_color() == line.get_color()
+        assert text.xy == (line.get_xdata()[-1], line.get_ydata()[-1])
+    assert ax.get_ylim() == (1, 9)
+    assert ax.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("gap", [0, 1e-9, 0.3])
+def test_names_of_curves_that_end_together_do_not_overlap(figures, gap):
+    ends = {"first": [1, 2], "second": [3, 2 + gap], "third": [0, 2]}
+    plotting.curves(ends, title="", alt="", scale="linear")
+    figures[0].draw_without_rendering()
+    boxes = sorted((t.get_window_extent() for t in figures[0].axes[0].texts), key=lambda b: b.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:], strict=False))
+
+
+def test_a_decay_at_its_rate_lies_on_the_dashed_line(figures):
+    plotting.decay({"error": 7 * 0.3 ** np.arange(9)}, [0.3], since=4, title="", alt="")
+    points, dashed = figures[0].axes[0].lines
+    np.testing.assert_allclose(points.get_ydata(), dashed.get_ydata())
+
+
+def test_bars_stand_in_order_from_the_top(figures):
+    plotting.bars({"a": 1, "b": 3}, title="", xlabel="", alt="")
+    (ax,) = figures[0].axes
+    assert [bar.get_width() for bar in ax.patches] == [1, 3]
+    assert ax.yaxis_inverted()
+
+
+def test_circles_are_carried_by_their_matrix(figures):
+    M = np.array([[2.0, 1.0], [0.0, 3.0]])
+    plotting.carried_circles({"before": np.eye(2), "after": M}, {"v": [1.0, 0.0]}, alt="")
+    before, after = figures[0].axes
+    carried = np.array(after.lines[-1].get_data())
+    np.testing.assert_allclose(carried, M @ np.array(before.lines[-1].get_data()))
+    assert "v" in texts(after)
+    assert all(
+        np.abs(carried).max() < limit for limit in (after.get_xlim()[1], after.get_ylim()[1])
+    )
