@@ -159,6 +159,20 @@ def pictures(
     show(fig, alt)
 
 
+def table(values: np.ndarray, *, title: str, alt: str) -> None:
+    """Show a small matrix with its numbers written on their colours; NaN is an empty place."""
+    values = np.asarray(values)
+    m, n = values.shape
+    fig, ax = plt.subplots(figsize=(min(9.0, 0.55 * n + 0.6), 0.45 * m + 0.6))
+    ax.imshow(values, alpha=0.6, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            ax.text(j, i, f"{value:g}", ha="center", va="center")
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.grid(False)
+    show(fig, alt)
+
+
 def curves(
     values: Mapping[str, Sequence[float]],
     *,
@@ -260,14 +274,16 @@ def carried_circles(
 
 
 def name_ends(ax: Axes, lines: Mapping[str, mpl.lines.Line2D]) -> None:
-    """Write the name of each line beside its last point, in its colour, one above the other."""
-    ends = {name: (line.get_xdata()[-1], line.get_ydata()[-1]) for name, line in lines.items()}
+    """Write each line's name beside its last point in sight, in its colour, none over another."""
     ax.figure.draw_without_rendering()
-    free, lowest = ax.transData, -np.inf
+    ends = {name: _last_in_sight(ax, line) for name, line in lines.items()}
+    points = 72 / ax.figure.dpi
+    taken = []
     for name, end in sorted(ends.items(), key=lambda item: item[1][1]):
-        y = free.transform(end)[1] / ax.figure.dpi * 72  # in points
-        lift = max(0.0, lowest + 15 - y)
-        lowest = y + lift
+        x, y = ax.transData.transform(end) * points
+        above_axis = ax.bbox.y0 * points + 10 - y
+        lift = max([0.0, above_axis, *(top - y for right, top in taken if abs(right - x) < 150)])
+        taken.append((x, y + lift + 17))
         ax.annotate(
             name,
             end,
@@ -277,3 +293,10 @@ def name_ends(ax: Axes, lines: Mapping[str, mpl.lines.Line2D]) -> None:
             va="center",
             annotation_clip=False,
         )
+
+
+def _last_in_sight(ax, line):
+    points = np.column_stack(line.get_data())
+    inside = ax.bbox.padded(1).contains
+    seen = [point for point in points if inside(*ax.transData.transform(point))]
+    return tuple((seen or [points[0]])[-1])

@@ -24,7 +24,7 @@ def texts(ax):
 def test_pictures_stand_in_a_grid_and_the_rest_of_it_is_empty(figures):
     plotting.pictures([np.eye(3) * i for i in range(5)], ["a", "b"], columns=3, alt="")
     axes = figures[0].axes
-    assert [ax.get_title() for ax in axes] == ["a", "b", "", "", "", ""]
+    assert [ax.get_title("left") for ax in axes] == ["a", "b", "", "", "", ""]
     assert [bool(ax.images) for ax in axes] == [True] * 5 + [False]
     np.testing.assert_array_equal(axes[4].images[0].get_array(), 4 * np.eye(3))
 
@@ -43,6 +43,13 @@ def test_curves_are_named_at_their_ends_in_their_colours(figures):
         assert text.xy == (line.get_xdata()[-1], line.get_ydata()[-1])
     assert ax.get_ylim() == (1, 9)
     assert ax.get_yscale() == "log"
+
+
+def test_a_curve_that_leaves_the_axes_is_named_where_it_is_last_seen(figures):
+    curves = {"stays": [1.0] * 5, "explodes": [1, 10, 1e3, 1e9, 1e99]}
+    plotting.curves(curves, title="", alt="", ylim=(0.1, 1e6))
+    where = {text.get_text(): text.xy for text in figures[0].axes[0].texts}
+    assert where == {"stays": (4, 1), "explodes": (2, 1e3)}
 
 
 @pytest.mark.parametrize("gap", [0, 1e-9, 0.3])
@@ -77,3 +84,8 @@ def test_circles_are_carried_by_their_matrix(figures):
     assert all(
         np.abs(carried).max() < limit for limit in (after.get_xlim()[1], after.get_ylim()[1])
     )
+
+
+def test_a_table_shows_its_numbers_and_leaves_gaps_empty(figures):
+    plotting.table([[1, 2.5], [np.nan, -3]], title="", alt="")
+    assert texts(figures[0].axes[0]) == ["1", "2.5", "-3"]
