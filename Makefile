@@ -21,7 +21,7 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab test notebooks format constraints clean
+.PHONY: help lab test notebooks format constraints clean site check-site
 
 help: ## list these commands
 	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
@@ -36,6 +36,24 @@ test: $(STAMP) ## check everything: style, unit tests, every notebook output, ev
 
 notebooks: $(STAMP) ## run all notebooks again and write them byte-reproducibly
 	$(BIN)/python tools/run_notebooks.py $(NOTEBOOKS)
+
+# MathJax for the site comes from the npm registry, once; the build itself needs no network.
+VENDORED := site/_build/vendored
+$(VENDORED)/mathjax:
+	mkdir -p $@
+	cd $(VENDORED) && npm pack --silent mathjax@3.2.2 && tar -xzf mathjax-3.2.2.tgz package/es5
+	cd $(VENDORED)/package/es5 && cp -r tex-mml-chtml.js output sre ui a11y input ../../mathjax
+	rm -r $(VENDORED)/package $(VENDORED)/mathjax-3.2.2.tgz
+
+$(VENV)/.site: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[site]" --constraint $(CONSTRAINTS)
+	@echo installed > $@
+
+site: $(VENV)/.site $(VENDORED)/mathjax ## build the static site in site/_build/html (needs npm once)
+	$(BIN)/python tools/make_site.py
+
+check-site: site ## visit every page of the site in a browser
+	$(BIN)/python -m pytest tests/site
 
 format: $(STAMP) ## format the code, notebooks included
 	$(BIN)/python -m ruff check --fix .
