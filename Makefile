@@ -21,7 +21,7 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab test notebooks format constraints clean site check-site
+.PHONY: help lab test notebooks format constraints clean site slides check-site
 
 help: ## list these commands
 	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
@@ -45,6 +45,11 @@ $(VENDORED)/mathjax:
 	cd $(VENDORED)/package/es5 && cp -r tex-mml-chtml.js output sre ui a11y input ../../mathjax
 	rm -r $(VENDORED)/package $(VENDORED)/mathjax-3.2.2.tgz
 
+$(VENDORED)/reveal:
+	mkdir -p $(VENDORED)
+	cd $(VENDORED) && npm pack --silent reveal.js@4.6.1 && tar -xzf reveal.js-4.6.1.tgz package/dist
+	cd $(VENDORED) && mv package/dist reveal && rm -r package reveal.js-4.6.1.tgz
+
 $(VENV)/.site: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[site]" --constraint $(CONSTRAINTS)
 	@echo installed > $@
@@ -52,7 +57,10 @@ $(VENV)/.site: $(STAMP)
 site: $(VENV)/.site $(VENDORED)/mathjax ## build the static site in site/_build/html (needs npm once)
 	$(BIN)/python tools/make_site.py
 
-check-site: site ## visit every page of the site in a browser
+slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in site/_build/slides (needs npm once)
+	$(BIN)/python tools/make_slides.py
+
+check-site: site slides ## visit every page of the site and every slide in a browser
 	$(BIN)/python -m pytest tests/site
 
 format: $(STAMP) ## format the code, notebooks included

@@ -9,6 +9,7 @@ whose heading ends in "(at home)", the exercises and what follows do not count.
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -18,21 +19,27 @@ NOT_READ = r"<details>.*?</details>|```.*?```|\]\([^)]*\)"
 SPOKEN = {NOT_READ: " ", r"\$\$.*?\$\$": " word" * 20, r"\$[^$]*\$": " word" * 3}
 
 
+def taught(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
+    """Yield the cells that are taught in class: neither at home nor exercises and what follows."""
+    home_level = 0
+    for cell in notebook.cells:
+        heading = re.match(r"(#+) (.*)", cell.source) if cell.cell_type == "markdown" else None
+        if heading and heading[2] == "Exercises":
+            return
+        if heading and (not home_level or len(heading[1]) <= home_level):
+            home_level = len(heading[1]) if heading[2].endswith("(at home)") else 0
+        if not home_level:
+            yield cell
+
+
 def sections(notebook: nbformat.NotebookNode) -> list[tuple[str, float]]:
     """Return the heading and the minutes of each section that is taught in class."""
-    found, at_home = [], False
-    for cell in notebook.cells:
-        is_prose = cell.cell_type == "markdown"
-        for part in re.split(r"(?m)^(?=#{1,3} )", cell.source) if is_prose else [cell.source]:
-            if is_prose and (heading := re.match(r"(#+) (.*)", part)):
-                if len(heading[1]) < 3 or heading[2].endswith("(at home)"):
-                    at_home = heading[2].endswith("(at home)")
-                if heading[2] == "Exercises":
-                    return found
-                if len(heading[1]) < 3:
-                    found.append([heading[2], 0.0])
-            if part and not at_home:
-                found[-1][1] += minutes(cell.cell_type, part)
+    found = []
+    for cell in taught(notebook):
+        heading = re.match(r"##? (.*)", cell.source) if cell.cell_type == "markdown" else None
+        if heading:
+            found.append([heading[1], 0.0])
+        found[-1][1] += minutes(cell.cell_type, cell.source)
     return found
 
 

@@ -1,0 +1,58 @@
+"""The slides (`make slides`): every one fits, every formula is typeset, the keys walk through."""
+
+import pytest
+from jlab import CHROMIUM, FLAGS
+from playwright.sync_api import sync_playwright
+from test_site import NOTEBOOKS, ROOT
+
+DECKS = ROOT / "site/_build/slides"
+SECTIONS = """() => [...document.querySelectorAll('.slides > section')].flatMap(
+    (column, h) => [...column.querySelectorAll(':scope > section')].map((_, v) => [h, v]))"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def deck(browser, request):
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    faults = []
+    page.on("requestfailed", lambda r: faults.append(r.url))
+    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+    page.goto((DECKS / f"{request.param.stem}.html").as_uri())
+    page.wait_for_function("() => window.MathJax?.startup?.promise && window.Reveal?.isReady()")
+    page.evaluate("async () => { await MathJax.startup.promise }")
+    yield page
+    page.close()
+    assert faults == []
+
+
+every_deck = pytest.mark.parametrize("deck", NOTEBOOKS, ids=lambda path: path.stem, indirect=True)
+
+
+@every_deck
+def test_no_slide_overflows_and_every_formula_is_typeset(deck):
+    assert deck.locator("mjx-merror").count() == 0
+    for h, v in deck.evaluate(SECTIONS):
+        deck.evaluate("([h, v]) => Reveal.slide(h, v, 99)", [h, v])
+        width, height, text = deck.evaluate(
+            "() => (s => [s.scrollWidth, s.scrollHeight, s.innerText])(Reveal.getCurrentSlide())"
+        )
+        assert width <= 1280, text
+        assert height <= 720, text
+        assert "$" not in text, text
+
+
+@every_deck
+def test_the_arrow_keys_walk_to_the_end(deck):
+    places = len(deck.evaluate(SECTIONS)) + deck.locator(".fragment").count()
+    for _ in range(places):
+        deck.keyboard.press("Space")
+    assert deck.evaluate("() => Reveal.isLastSlide()")
+    deck.keyboard.press("ArrowLeft")
+    assert not deck.evaluate("() => Reveal.isLastSlide()")
