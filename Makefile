@@ -21,13 +21,17 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab test notebooks format constraints clean site slides check-site
+.PHONY: help lab restore test notebooks format constraints clean site slides check-site
 
 help: ## list these commands
 	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
 
-lab: $(STAMP) ## install what is needed and open the course in JupyterLab (LAB_ARGS="--no-browser" passes options)
-	$(BIN)/python -m jupyter lab $(ROOT_OK) $(LAB_ARGS) notebooks/00_start_here.ipynb
+lab: $(STAMP) ## install what is needed and open your copy of the course, my_course/ (LAB_ARGS="--no-browser" passes options)
+	$(BIN)/python tools/make_copies.py
+	$(BIN)/python -m jupyter lab $(ROOT_OK) $(LAB_ARGS) my_course/00_start_here.ipynb
+
+restore: $(STAMP) ## give one lesson back as it is in the course, and keep what you wrote (LESSON=03)
+	$(BIN)/python tools/make_copies.py --restore $(LESSON)
 
 test: $(STAMP) ## check everything: style, unit tests, every notebook output, every explorer in a browser
 	$(BIN)/python -m ruff check .

@@ -1,13 +1,18 @@
 import csv
+import errno
 import gzip
 import hashlib
+import inspect
 import io
+import os
 import re
 import shutil
 import socket
+import tempfile
 import tomllib
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from threading import Thread
 
@@ -18,6 +23,7 @@ from scipy.io import savemat
 from sklearn.model_selection import PredefinedSplit
 
 import mflib
+from mflib import datasets
 from mflib.datasets import (
     downloaded,
     fetch_hangzhou_metro,
@@ -460,12 +466,44 @@ def test_what_is_made_depends_on_the_seed_alone(make):
     assert not np.array_equal(first[key], other[key])
 
 
+WRONG = {
+    make_film_club: ["n_people", "n_films", "n_ratings", "liking", "random_state"],
+    make_metro: [
+        *("n_steps", "n_stations", "n_intervals", "season", "innovation", "noise", "random_state")
+    ],
+    make_swimmer: ["torso"],
+    make_traffic: ["n_sensors", "n_days", "interval", "random_state"],
+    make_tune: ["random_state"],
+    load_photograph: ["name"],
+}
+
+
+def test_every_parameter_is_tried():
+    for name, function in inspect.getmembers(datasets, inspect.isfunction):
+        assert list(inspect.signature(function).parameters) == WRONG.get(function, []), name
+
+
+@pytest.mark.parametrize(
+    "value", ["1", "", np.inf, -np.inf, np.nan, 1j, [1, 2], {}, object()], ids=repr
+)
+@pytest.mark.parametrize(
+    ("function", "parameter"),
+    [pair for function, names in WRONG.items() for pair in product([function], names)],
+)
+def test_an_argument_of_the_wrong_kind_is_refused_in_one_sentence(function, parameter, value):
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
+        function(**{parameter: value})
+    if parameter != "random_state":  # scikit-learn's sentence
+        assert str(caught.value).startswith(parameter)
+
+
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
         ((3, 4, 13), "^n_ratings is 13; at most 12 is needed$"),
         ((0, 4, 1), "^n_people is 0; "),
         ((3, 2.5, 1), "^n_films is 2.5; "),
+        ((10**6, 10**6, 1), "^n_people is 1000000, n_films is 1000000; a smaller table is needed$"),
     ],
 )
 def test_the_film_club_refuses_sizes_in_one_sentence(sizes, message):
@@ -573,19 +611,22 @@ def zipped(members):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one file, or 404 if there is none, and counts how often it was asked."""
+    """Serves one file, or refuses if there is none, and counts how often it was asked.
 
-    content, n_requests = None, 0
+    Of its file, the last `held_back` bytes never arrive.
+    """
+
+    content, n_requests, refusal, held_back = None, 0, 404, 0
 
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.n_requests += 1
         if self.server.content is None:
-            self.send_error(404)
+            self.send_error(self.server.refusal)
             return
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.content)))
+        self.send_header("Content-Length", str(len(self.server.content) + self.server.held_back))
         self.end_headers()
         self.wfile.write(self.server.content)
 
@@ -681,26 +722,122 @@ def test_a_corrupted_download_is_thrown_away_with_one_sentence(server, tmp_path,
     assert written(tmp_path) == []
 
 
-@pytest.mark.parametrize("fetch", [fetch_movielens_100k, fetch_hangzhou_metro])
-def test_a_missing_file_is_told_in_one_sentence(server, fetch):
-    with pytest.raises(ConnectionError, match=r"^[^\n]+ from [^\n]+: it answered 404 Not Found$"):
-        fetch()
+@pytest.fixture(params=["MOVIELENS", "HANGZHOU"])
+def fetch(request):
+    """Return each of the two fetchers, which begins its sentences with the title of its data."""
+    fetchers = {"MOVIELENS": fetch_movielens_100k, "HANGZHOU": fetch_hangzhou_metro}
+
+    def call_and_catch(kind):
+        with pytest.raises(kind) as caught:
+            fetchers[request.param]()
+        sentence, title = str(caught.value), getattr(downloaded, request.param).title
+        assert type(caught.value) is kind
+        assert sentence.startswith(f"{title} could not be ")
+        return sentence.removeprefix(f"{title} could not be ")
+
+    return call_and_catch
 
 
-@pytest.mark.parametrize(
-    ("name", "fetch"),
-    [("MOVIELENS", fetch_movielens_100k), ("HANGZHOU", fetch_hangzhou_metro)],
-)
-def test_a_missing_network_is_told_in_one_sentence(monkeypatch, tmp_path, name, fetch):
+@pytest.mark.parametrize(("status", "words"), [(403, "403 Forbidden"), (404, "404 Not Found")])
+def test_a_refusal_is_told_with_its_number(server, fetch, status, words):
+    server.refusal = status
+    sentence = fetch(ConnectionError)
+    assert sentence == f"downloaded from 127.0.0.1:{server.server_port}: it answered {words}"
+
+
+def test_a_download_that_breaks_off_is_no_missing_connection(server, fetch, tmp_path):
+    server.content, server.held_back = b"the beginning of", 100
+    sentence = fetch(ConnectionError)
+    assert sentence == (
+        f"downloaded from 127.0.0.1:{server.server_port}: the download broke off, "
+        "and what had arrived was thrown away; try again"
+    )
+    assert written(tmp_path) == []
+
+
+def test_a_server_that_hangs_up_breaks_off(server, fetch, monkeypatch):
+    monkeypatch.setattr(Answer, "do_GET", lambda self: None)
+    assert "the download broke off" in fetch(ConnectionError)
+
+
+def test_a_server_that_speaks_no_tls_is_no_missing_connection(server, fetch, monkeypatch):
+    for name in ("MOVIELENS", "HANGZHOU"):
+        file = getattr(downloaded, name)
+        monkeypatch.setattr(
+            downloaded, name, file._replace(url=file.url.replace("http:", "https:"))
+        )
+    assert fetch(ConnectionError).endswith(": its certificate is not accepted here")
+
+
+def test_only_a_missing_network_is_no_connection(server, fetch, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    file = getattr(downloaded, name)._replace(url=f"http://127.0.0.1:{port}/{name}")
-    monkeypatch.setattr(downloaded, name, file)
-    monkeypatch.setenv("MFLIB_DATA", str(tmp_path))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    message = rf"^{file.title} could not be downloaded from 127[^\n]*: there is no connection$"
-    with pytest.raises(ConnectionError, match=message):
-        fetch()
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    for name in ("MOVIELENS", "HANGZHOU"):
+        file = getattr(downloaded, name)._replace(url=f"http://{address}/{name}")
+        monkeypatch.setattr(downloaded, name, file)
+    assert fetch(ConnectionError) == f"downloaded from {address}: there is no connection"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_cache_that_is_no_folder_is_named_with_the_variable(
+    server, fetch, monkeypatch, tmp_path, place
+):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MFLIB_DATA", str(tmp_path / place))
+    check_cache_sentence(fetch, tmp_path / place)
+
+
+@pytest.mark.parametrize("forbidden", ["makedirs", "mkstemp", "read"])
+def test_a_forbidden_cache_is_named_with_the_variable(
+    server, fetch, monkeypatch, tmp_path, forbidden
+):
+    """Root may write everywhere, so the system's answer is put into its mouth."""
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/cache/tmp8x3k")
+
+    folder = tmp_path / "cache"
+    if forbidden == "makedirs":
+        monkeypatch.setattr(os, "makedirs", refuse)
+    elif forbidden == "mkstemp":
+        folder.mkdir()
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    else:
+        folder.mkdir()
+        monkeypatch.setattr(Path, "exists", refuse)
+    check_cache_sentence(fetch, folder)
+
+
+def check_cache_sentence(fetch, folder):
+    sentence = fetch(OSError)
+    reason = sentence.partition("(")[2].partition(")")[0]
+    assert re.fullmatch(r"[A-Z][a-z ]+", reason)  # the system's own, and no file's name
+    assert sentence == (
+        f"read from, or kept in, the folder {folder} ({reason}); "
+        "name another one in the variable MFLIB_DATA"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_read_only_folder_is_named_with_the_variable(server, fetch, tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o500)
+    check_cache_sentence(fetch, folder)
+
+
+def test_a_missing_folder_is_made(offer, monkeypatch, tmp_path):
+    monkeypatch.setenv("MFLIB_DATA", str(tmp_path / "one/in/another"))
+    offer("MOVIELENS", zipped(MEMBERS))
+    assert fetch_movielens_100k().titles[1] == "Élan"
+    assert written(tmp_path) == ["one/in/another/ml-100k.zip"]
+
+
+def test_a_home_that_nobody_has_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("MFLIB_DATA", "~nobody-here/mflib")
+    with pytest.raises(
+        OSError, match=r"^MFLIB_DATA is '~nobody-here/mflib'; nobody here has [^\n]+$"
+    ):
+        fetch_movielens_100k()
 
 
 def test_an_archive_that_escapes_its_folder_writes_nothing(offer, tmp_path):
@@ -770,6 +907,17 @@ def test_a_folder_that_holds_something_else_is_refused(unpack, changed, message)
     members = MEMBERS | changed
     unpack({name: text for name, text in members.items() if text is not None})
     with pytest.raises(OSError, match=message):
+        fetch_movielens_100k()
+
+
+def test_a_folder_that_cannot_be_read_is_named_with_the_variable(unpack, monkeypatch, tmp_path):
+    unpack(MEMBERS)
+
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(OSError, match=r"^MovieLens 100K could [^\n]+; [^\n]+ MFLIB_DATA$"):
         fetch_movielens_100k()
 
 

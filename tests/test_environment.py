@@ -1,5 +1,6 @@
 """environment.yml (conda, Binder) says the same as pyproject.toml, in the way Binder reads it."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -39,6 +40,15 @@ def test_the_package_itself_comes_by_pip():
         assert not (ROOT / folder).exists()
 
 
+def test_binder_makes_the_copies_that_its_links_open():
+    file = ROOT / "postBuild"
+    assert os.name == "nt" or os.access(file, os.X_OK)
+    text = file.read_bytes()
+    assert text.startswith(b"#!")
+    assert b"\r" not in text
+    assert b"python tools/make_copies.py\n" in text
+
+
 def test_every_requirement_is_pinned():
     pinned = set(
         re.findall(r"(?m)^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"))
@@ -73,4 +83,4 @@ def test_every_lesson_has_a_row_with_a_binder_link():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         assert f"(notebooks/{path.name})" in text
-        assert f"?labpath=notebooks%2F{path.name}" in text
+        assert f"?labpath=my_course%2F{path.name}" in text

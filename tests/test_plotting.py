@@ -1,10 +1,12 @@
-"""The drawings that lessons share show what they are given, name it, and hide nothing."""
+"""The figure style and the drawings that lessons share: they name things and hide nothing."""
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from mflib import plotting
+from mflib.explore.factorization import FactorizationExplorer
 
 
 @pytest.fixture
@@ -89,3 +91,103 @@ def test_circles_are_carried_by_their_matrix(figures):
 def test_a_table_shows_its_numbers_and_leaves_gaps_empty(figures):
     plotting.table([[1, 2.5], [np.nan, -3]], title="", alt="")
     assert texts(figures[0].axes[0]) == ["1", "2.5", "-3"]
+
+
+def picture():
+    """Draw a little of everything that a style can colour, and return its pixels."""
+    fig, (ax, image) = plt.subplots(1, 2, figsize=(5, 2))
+    ax.plot([0, 1], label="model")
+    ax.plot([1, 0], color=plotting.DATA, label="data")
+    ax.scatter([0.5], [0.2])
+    ax.hist([0.1, 0.1, 0.2], hatch="/")
+    ax.text(0.5, 0.5, "words and $x^2$")
+    ax.legend(title="key")
+    ax.set(title="title", xlabel="x", ylabel="y")
+    fig.colorbar(image.imshow(np.eye(3)))
+    fig.suptitle("above")
+    fig.canvas.draw()
+    pixels = np.asarray(fig.canvas.buffer_rgba()).copy()
+    plt.close(fig)
+    return pixels
+
+
+@pytest.fixture
+def fresh():
+    with mpl.rc_context():
+        plt.rcdefaults()
+        yield
+
+
+@pytest.fixture(scope="module")
+def expected():
+    with mpl.rc_context():
+        plt.rcdefaults()
+        plotting.use_style()
+        return picture()
+
+
+RED = {
+    name: "red"
+    for name, value in mpl.rcParamsDefault.items()
+    if name.endswith("color") and isinstance(value, str)
+}
+WILD = RED | {
+    "lines.linewidth": 9,
+    "font.family": "serif",
+    "grid.linestyle": ":",
+    "hatch.color": "g",
+}
+
+
+@pytest.mark.parametrize("style", ["classic", "dark_background", "ggplot", WILD])
+def test_a_figure_looks_the_same_after_any_other_style(fresh, expected, style):
+    plt.style.use(style)
+    plotting.use_style()
+    np.testing.assert_array_equal(picture(), expected)
+
+
+def test_no_style_that_comes_with_matplotlib_shines_through(fresh):
+    """Nothing that any of them sets is left to chance, but for what no figure of ours has."""
+    elsewhere = (
+        "animation",
+        "axes3d",
+        "date",
+        "keymap",
+        "pdf",
+        "pgf",
+        "ps",
+        "savefig",
+        "svg",
+        "timezone",
+    )
+    for style in plt.style.library.values():
+        assert not [
+            name for name in style.keys() - plotting.STYLE.keys() if not name.startswith(elsewhere)
+        ]
+
+
+def test_data_are_dark_on_a_light_ground_after_a_dark_style(fresh):
+    plt.style.use("dark_background")
+    plotting.use_style()
+    light, dark = mpl.colors.to_rgb(mpl.rcParams["figure.facecolor"]), mpl.colors.to_rgb("black")
+    assert light == mpl.colors.to_rgb(mpl.rcParams["axes.facecolor"]) == (1, 1, 1)
+    assert mpl.colors.to_rgb(plotting.DATA) == dark
+    for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"):
+        assert mpl.colors.to_rgb(mpl.rcParams[name]) == dark, name
+
+
+def test_an_explorer_looks_the_same_after_a_dark_style(fresh):
+    pictures = []
+    for style in ("default", "dark_background"):
+        plt.style.use(style)
+        explorer = FactorizationExplorer()
+        explorer.figure.canvas.draw()
+        pictures.append(np.asarray(explorer.figure.canvas.buffer_rgba()).copy())
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_the_style_leaves_the_backend_alone(fresh):
+    backend = mpl.get_backend()
+    plotting.use_style()
+    assert mpl.get_backend() == backend
+    assert not [name for name in plotting.STYLE if name.startswith(("backend", "interactive"))]

@@ -6,8 +6,9 @@
 
 What ships is described in data/README.md, file by file: its source, how it was made, its licence
 and its checksum. A download has a pinned address and checksum; it is kept in the folder that the
-environment variable MFLIB_DATA names, or else in the user's cache. Where there is neither a copy
-nor a network, one sentence says so, in a ConnectionError.
+environment variable MFLIB_DATA names, or else in the user's cache. One sentence
+says what is wrong where there is neither a copy nor a network, where the server refuses or breaks
+off (ConnectionError), where another file arrives, and where the folder cannot be used (OSError).
 """
 
 from mflib.datasets.downloaded import fetch_hangzhou_metro, fetch_movielens_100k

@@ -25,7 +25,11 @@ class RemoteFile(NamedTuple):
 
 def cache_folder() -> Path:
     """Return the folder that keeps what was downloaded; it need not exist yet."""
-    return Path(os.environ.get("MFLIB_DATA") or pooch.os_cache("mflib")).expanduser()
+    named = os.environ.get("MFLIB_DATA")
+    try:
+        return Path(named or pooch.os_cache("mflib")).expanduser()
+    except RuntimeError as error:
+        raise OSError(f"MFLIB_DATA is {named!r}; nobody here has that home folder") from error
 
 
 def download(file: RemoteFile) -> Path:
@@ -37,26 +41,50 @@ def download(file: RemoteFile) -> Path:
         If the file is not in the cache and cannot be downloaded.
     OSError
         If what arrives does not have the expected checksum (it is thrown away), or if the cache
-        cannot be written.
+        cannot be read or written.
     """
-    from requests import HTTPError, RequestException  # slow to import, and rarely needed
+    from requests import RequestException  # slow to import, and rarely needed
 
     pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
     failure = f"{file.title} could not be downloaded from {urlsplit(file.url).netloc}"
     checksum, folder = f"sha256:{file.sha256}", cache_folder()
     try:
         path = pooch.retrieve(file.url, checksum, fname=file.name, path=folder, progressbar=True)
-    except HTTPError as error:
-        answer = f"{error.response.status_code} {error.response.reason}"
-        raise ConnectionError(f"{failure}: it answered {answer}") from error
     except RequestException as error:
-        raise ConnectionError(f"{failure}: there is no connection") from error
+        raise ConnectionError(f"{failure}: {_what_happened(error)}") from error
     except ValueError as error:  # pooch's word for a wrong checksum
         raise OSError(
             f"{failure}: what arrived does not have the expected SHA-256 and was thrown away; "
             "it was damaged on the way, or the file on the server has changed"
         ) from error
+    except OSError as error:  # of the disk: what requests has to say was caught above
+        raise cache_failure(file.title, error) from error
     return Path(path)
+
+
+def _what_happened(error):
+    """Return in a few words why a request failed."""
+    from requests import exceptions
+    from urllib3.exceptions import MaxRetryError
+
+    match error:
+        case exceptions.HTTPError():
+            error.response.close()  # pooch leaves it open
+            return f"it answered {error.response.status_code} {error.response.reason}"
+        case exceptions.SSLError():
+            return "its certificate is not accepted here"
+        case exceptions.ConnectionError(args=(MaxRetryError(), *_)):  # it never began
+            return "there is no connection"
+    return "the download broke off, and what had arrived was thrown away; try again"
+
+
+def cache_failure(title: str, error: OSError) -> OSError:
+    """Return the sentence for a cache that cannot be read or written."""
+    reason = (error.__cause__ or error).strerror or error  # pooch puts words of its own around it
+    return OSError(
+        f"{title} could not be read from, or kept in, the folder {cache_folder()} ({reason}); "
+        "name another one in the variable MFLIB_DATA"
+    )
 
 
 def read_archive(path: Path, names: list[str]) -> list[bytes]:
@@ -77,16 +105,19 @@ def read_archive(path: Path, names: list[str]) -> list[bytes]:
         raise OSError(f"{path.name} is not the expected archive: {error.args[0]}") from error
 
 
-def read_folder(folder: Path, needed: list[str], optional: list[str]) -> list[bytes]:
+def read_folder(title: str, folder: Path, needed: list[str], optional: list[str]) -> list[bytes]:
     """Return the contents of files in a folder: the needed ones, and the optional if all are there.
 
     Raises
     ------
     OSError
-        If a needed file is missing.
+        If a needed file is missing, or one cannot be read.
     """
-    missing = [name for name in needed if not (folder / name).is_file()]
+    missing = [name for name in needed if not os.path.isfile(folder / name)]
     if missing:
         raise OSError(f"{missing[0]} is missing in the folder {folder.name} of the cache")
-    complete = all((folder / name).is_file() for name in optional)
-    return [(folder / name).read_bytes() for name in needed + (optional if complete else [])]
+    complete = all(os.path.isfile(folder / name) for name in optional)
+    try:
+        return [(folder / name).read_bytes() for name in needed + (optional if complete else [])]
+    except OSError as error:
+        raise cache_failure(title, error) from error

@@ -1,5 +1,6 @@
 """What is downloaded once, from a pinned address and with a pinned checksum, and kept."""
 
+import os.path
 from hashlib import sha256
 from io import BytesIO
 
@@ -38,7 +39,8 @@ def fetch_movielens_100k() -> Bunch:
     ConnectionError
         If it was not downloaded before and there is no network.
     OSError
-        If what arrives, or lies in the folder, is not the expected file.
+        If what arrives, or lies in the folder, is not the expected file, or if the cache cannot be
+        read or written.
 
     References
     ----------
@@ -72,10 +74,10 @@ def fetch_movielens_100k() -> Bunch:
 def _movielens_members(needed, optional):
     """Return the contents of the files, from the unpacked folder or from the archive."""
     folder = cache_folder() / "ml-100k"
-    if not (folder / "u.data").is_file():
+    if not os.path.isfile(folder / "u.data"):  # which a forbidden folder does not stop
         names = [f"ml-100k/{name}" for name in needed + optional]
         return read_archive(download(MOVIELENS), names)
-    table, films, *splits = read_folder(folder, needed, optional)
+    table, films, *splits = read_folder(MOVIELENS.title, folder, needed, optional)
     if sha256(table).hexdigest() != MOVIELENS_RATINGS_SHA256:
         raise OSError(f"u.data in the folder {folder.name} is not the published file; remove both")
     if {line.count(b"|") for line in films.strip().split(b"\n")} != {len(MOVIELENS_GENRES) + 4}:
@@ -137,7 +139,7 @@ def fetch_hangzhou_metro() -> Bunch:
     ConnectionError
         If it was not downloaded before and there is no network.
     OSError
-        If what arrives is not the expected file.
+        If what arrives is not the expected file, or if the cache cannot be read or written.
 
     References
     ----------

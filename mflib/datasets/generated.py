@@ -4,6 +4,8 @@ The same seed gives the same data on every machine, up to the rounding of the la
 depends on an order that a processor may choose for itself.
 """
 
+import math
+
 import numpy as np
 from scipy.linalg import block_diag
 from scipy.signal import lfilter
@@ -12,6 +14,24 @@ from scipy.stats import ortho_group
 from sklearn.utils import Bunch, check_random_state
 
 from mflib import _validation as check
+
+LARGEST_TABLE = 2**31  # entries, 16 GB: beyond, a slip of the finger is likelier than a wish
+
+
+def _sizes(smallest=1, **sizes):
+    """Return sizes as whole numbers, refusing those of a table that nobody can have meant."""
+    whole = [check.count(size, name, smallest=smallest) for name, size in sizes.items()]
+    if math.prod(whole) > LARGEST_TABLE:
+        shape = ", ".join(f"{name} is {size}" for name, size in sizes.items())
+        raise ValueError(f"{shape}; a smaller table is needed")
+    return whole
+
+
+def _moderate(value, name):
+    """Return a number whose products with the data stay far from overflow."""
+    if abs(value) > 1e100:
+        raise ValueError(f"{name} is {value}; a smaller number is needed")
+    return value
 
 
 def make_film_club(
@@ -77,10 +97,9 @@ def make_film_club(
     >>> print(club.ratings.mean().round(1), club.truth.mean().round(1))  # we see what we like
     3.8 3.2
     """
-    check.count(n_people, "n_people")
-    check.count(n_films, "n_films")
-    check.count(n_ratings, "n_ratings", largest=n_people * n_films)
-    liking = check.number(liking, "liking")
+    n_people, n_films = _sizes(n_people=n_people, n_films=n_films)
+    n_ratings = check.count(n_ratings, "n_ratings", largest=n_people * n_films)
+    liking = _moderate(check.number(liking, "liking"), "liking")
     rng = check_random_state(random_state)
     titles, genres = _film_titles_and_genres(n_films, rng)
     mean, noise = 3.2, 0.5
@@ -228,11 +247,12 @@ def make_metro(
     >>> print(innovations.std() < deviations.std() / 2)
     True
     """
-    sizes = {"n_steps": n_steps, "n_stations": n_stations, "n_intervals": n_intervals}
-    for name, size in sizes.items():
-        check.count(size, name, smallest=3)
-    innovation = check.non_negative(innovation, "innovation")
-    noise = check.non_negative(noise, "noise")
+    n_steps, n_stations, n_intervals = _sizes(
+        3, n_steps=n_steps, n_stations=n_stations, n_intervals=n_intervals
+    )
+    check.flag(season, "season")
+    innovation = _moderate(check.non_negative(innovation, "innovation"), "innovation")
+    noise = _moderate(check.non_negative(noise, "noise"), "noise")
     rng = check_random_state(random_state)
     hours = 6 + 18 * (np.arange(n_intervals) + 0.5) / n_intervals
     H = np.exp(-0.5 * ((hours - [[8], [13], [18]]) / [[1.2], [3.5], [2.2]]) ** 2)
@@ -322,6 +342,7 @@ def make_swimmer(*, torso: bool = True) -> Bunch:
     >>> swimmer.names[:3]
     ['torso', 'left arm 1', 'left arm 2']
     """
+    check.flag(torso, "torso")
     size, n_positions, reach = 32, 4, np.arange(1, 7)
     names, parts = ["torso"], np.zeros((17, size, size))
     parts[0, 9:23, 15:17] = 1
@@ -379,12 +400,12 @@ def make_traffic(
     >>> make_traffic(20, 2, 60, random_state=0).speeds.shape
     (20, 48)
     """
-    check.count(n_sensors, "n_sensors")
-    check.count(n_days, "n_days")
-    if interval not in range(1, 1441) or 1440 % interval:
+    n_minutes = 1440 * check.count(n_days, "n_days")
+    if 1440 % check.count(interval, "interval"):
         raise ValueError(f"interval is {interval!r}; a divisor of 1440 minutes is needed")
+    n_sensors, n_times = _sizes(n_sensors=n_sensors, n_times=n_minutes // int(interval))
     rng = check_random_state(random_state)
-    times = np.arange(n_days * 1440 // interval) * interval / 60
+    times = np.arange(n_times) * int(interval) / 60
     day, hour = np.divmod(times, 24)
     day = day.astype(int)
     intensity = rng.uniform(0.7, 1.2, (2, n_days)) * np.where(np.arange(n_days) % 7 < 5, 1, 0.15)

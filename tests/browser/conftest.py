@@ -27,9 +27,11 @@ def browser():
 @pytest.fixture(scope="session")
 def lab(browser, tmp_path_factory):
     from jlab import LabServer
+    from make_copies import update
 
     root = tmp_path_factory.mktemp("course") / "notebooks"
     shutil.copytree(NOTEBOOKS, root)  # never the originals
+    update(NOTEBOOKS, root / "my_course")
     server = LabServer(root)
     yield server
     server.stop()

@@ -127,7 +127,7 @@ class Notebook:
     """A notebook open in JupyterLab's single-document view."""
 
     def __init__(self, page: Page, server: LabServer, path: str, timeout: float = 90_000):
-        self.page = page
+        self.page, self.server, self.path = page, server, path
         page.goto(f"{server.address}/doc/tree/{path}?token={server.token}")
         page.wait_for_function(
             """() => { const panel = window.jupyterapp?.shell?.currentWidget;
@@ -149,6 +149,12 @@ class Notebook:
         )
         return self
 
+    def save_and_reopen(self) -> "Notebook":
+        """Save the notebook, stop its kernel, and open it again: the next day."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.close()
+        return Notebook(self.page, self.server, self.path)
+
     def outputs(self) -> list[dict]:
         """Return all outputs of all cells."""
         return self.page.evaluate(
@@ -162,6 +168,11 @@ class Notebook:
         panels = self.page.locator(".mflib-explorer")
         expect(panels).to_have_count(count)
         return [ExplorerPage(self.page, panels.nth(i)) for i in range(count)]
+
+    def shows(self, selector: str, count: int, text: str = "") -> None:
+        """Wait until this many elements of the page match, and contain the text."""
+        found = self.page.locator(selector, has_text=text)
+        expect(found).to_have_count(count, timeout=30_000)
 
     def close(self) -> None:
         """Shut the kernel down, so that its memory is free for the next notebook."""

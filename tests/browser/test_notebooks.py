@@ -90,3 +90,25 @@ def test_a_slider_follows_its_box_and_the_mouse(open_notebook):
     mouse.up()
     explorer.says("hold 1 ×")
     assert explorer.box("Rank k").input_value() == "1"
+
+
+def test_a_copy_shows_no_answer_before_it_is_run(open_notebook):
+    notebook = open_notebook("my_course/00_start_here.ipynb")
+    notebook.shows(".jp-MarkdownOutput", 1, "Question 1.")
+    assert notebook.outputs() == []
+    notebook.shows(".jp-OutputArea-output, .jp-Cell img", 0)
+    notebook.run_all()
+    figures = (
+        (NOTEBOOKS / "00_start_here.ipynb").read_text(encoding="utf-8").count('"image/png": "')
+    )
+    assert figures > 5
+    notebook.shows(".jp-RenderedImage img", figures)
+
+
+def test_the_trouble_list_quotes_what_a_reopened_notebook_says(open_notebook):
+    notebook = open_notebook("my_course/00_start_here.ipynb").run_all().save_and_reopen()
+    said = "Error displaying widget: model not found"
+    notebook.shows(".jp-OutputArea-output", 1, said)
+    notebook.shows(".jp-MarkdownOutput", 1, said)
+    notebook.run_all().shows(".jp-OutputArea-output", 0, said)
+    notebook.explorers(1)[0].says("Smaller")
