@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -19,34 +20,63 @@ _LARGEST = 1e300
 Matrix = np.ndarray | sparse.sparray | sparse.spmatrix | LinearOperator
 
 
+def not_masked(A: ArrayLike, name: str) -> None:
+    """Refuse a masked array: NumPy would hand on what its mask hides."""
+    if np.ma.is_masked(A):
+        raise ValueError(f"{name} has masked entries; values for all of them are needed here")
+
+
+def array(A: ArrayLike, name: str, kind: str = "an array: its rows") -> np.ndarray:
+    """Return A as an array of any shape and type.
+
+    `kind` says what A shall be, and what it cannot be where lists differ in length.
+    """
+    not_masked(A, name)
+    try:
+        return np.asarray(A)
+    except ValueError:
+        raise ValueError(f"{name} is not {kind} differ in length") from None
+
+
+def floats(A: ArrayLike, name: str, kind: str = "an array: its rows") -> np.ndarray:
+    """Return real numbers in an array of any shape; they may be NaN or infinite.
+
+    float32 and float64 stay as they are, all else becomes float64.
+    """
+    if type(A) is np.ndarray and A.dtype.char in "fd":
+        return A
+    A = array(A, name, kind)
+    _check_real(A.dtype, name)
+    if A.dtype.char in "fd":
+        return A
+    with np.errstate(over="ignore"):  # a long double
+        return A.astype(np.float64)
+
+
 def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
     if not isinstance(A, LinearOperator) and not sparse.issparse(A):
-        not_masked(A, name)
-        try:
-            A = np.asarray(A)
-        except ValueError:
-            raise ValueError(f"{name} is not a matrix: its rows differ in length") from None
+        A = floats(A, name, "a matrix: its rows")
     if A.ndim != 2:
         raise ValueError(f"{name} has shape {A.shape}; a matrix with two dimensions is needed")
     if 0 in A.shape:
         raise ValueError(f"{name} is empty (shape {A.shape}); it needs a row and a column at least")
     _check_real(A.dtype, name)
-    if isinstance(A, LinearOperator):
-        return A
     if sparse.issparse(A):
         A = sparse.csr_array(A, dtype=np.float64)
-        _check_finite(A.data, name)
-    else:
-        A = A.astype(np.float64, copy=False)
-        _check_finite(A, name)
+        finite(A.data, name)
+    elif isinstance(A, np.ndarray):
+        A = finite(A.astype(np.float64, copy=False), name)
     return A
 
 
-def not_masked(A: ArrayLike, name: str) -> None:
-    """Refuse a masked array: NumPy would hand on what its mask hides."""
-    if np.ma.is_masked(A):
-        raise ValueError(f"{name} has masked entries; values for all of them are needed here")
+def finite(values: np.ndarray, name: str) -> np.ndarray:
+    """Return numbers, refusing NaN and infinity."""
+    bad = np.count_nonzero(~np.isfinite(values))
+    if bad:
+        plural = "entry that is" if bad == 1 else "entries that are"
+        raise ValueError(f"{name} has {bad} {plural} NaN or infinite")
+    return values
 
 
 def square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
@@ -62,16 +92,11 @@ def vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
 
     That changes no digit, and squares of the entries can no longer overflow or underflow to zero.
     """
-    try:
-        v = np.asarray(v)
-    except ValueError:
-        raise ValueError(f"{name} is not a vector: its entries differ in length") from None
+    v = floats(v, name, "a vector: its entries")
     if v.ndim != 1 or n not in (None, v.size):
-        shape = "(n,)" if n is None else f"({n},)"
+        shape = f"({'n' if n is None else n},)"
         raise ValueError(f"{name} has shape {v.shape}; a vector of shape {shape} is needed")
-    _check_real(v.dtype, name)
-    _check_finite(v, name)
-    if not v.any():
+    if not finite(v, name).any():
         raise ValueError(f"{name} is the zero vector, which has no direction")
     v = v.astype(np.float64)
     return np.ldexp(v, -np.frexp(np.abs(v).max())[1])
@@ -85,12 +110,14 @@ def direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
 
 def number(value: float, name: str) -> float:
     """Return one real, finite number."""
-    number = np.asarray(value)
-    if number.ndim != 0:
-        raise ValueError(f"{name} has shape {number.shape}; a single number is needed")
-    if number.dtype.kind not in "iuf" or not np.isfinite(number):
+    not_masked(value, name)
+    found = np.array(value, dtype=object)  # so that lists of any kind have a shape
+    if found.ndim != 0:
+        raise ValueError(f"{name} has shape {found.shape}; a single number is needed")
+    x = np.asarray(found.item())
+    if x.dtype.kind not in "iuf" or not isfinite(float(x)):
         raise ValueError(f"{name} is {value!r}; a finite real number is needed")
-    return float(number)
+    return float(x)
 
 
 def positive(value: float, name: str) -> float:
@@ -119,7 +146,7 @@ def share(value: float, name: str) -> float:
 
 def count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
     """Return a whole number of at least `smallest`, and at most `largest` if there is such."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}; a whole number is needed")
     if value < smallest:
         raise ValueError(f"{name} is {value}; at least {smallest} is needed")
@@ -137,16 +164,14 @@ def limits(tol: float, max_iter: int) -> tuple[float, int]:
 def choice(value: str, choices: Iterable[str | None], name: str) -> str:
     """Return one of the choices."""
     choices = tuple(choices)
-    if not any(
-        value is choice or (isinstance(value, str) and value == choice) for choice in choices
-    ):
+    if not isinstance(value, str | int | None) or value not in choices:
         raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
     return value
 
 
 def flag(value: bool, name: str) -> bool:
     """Return True or False."""
-    if not isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} is {value!r}; True or False is needed")
     return bool(value)
 
@@ -167,14 +192,20 @@ def dense(A: Matrix, name: str = "A") -> np.ndarray:
     return A
 
 
-def no_negative(X: Matrix, name: str, who: str) -> Matrix:
-    """Return an array or sparse matrix, refusing it if it has negative entries."""
-    if isinstance(X, LinearOperator):
+def no_operator(A: Matrix, name: str) -> np.ndarray | sparse.csr_array:
+    """Return A, refusing it if it is an operator."""
+    if isinstance(A, LinearOperator):
         raise ValueError(f"{name} is an operator; an array or a sparse matrix is needed")
-    negative = np.count_nonzero((X if isinstance(X, np.ndarray) else X.data) < 0)
+    return A
+
+
+def no_negative(X: Matrix, name: str, who: str) -> np.ndarray | sparse.csr_array:
+    """Return an array or sparse matrix, refusing it if it has negative entries."""
+    entries = X.data if sparse.issparse(X) else no_operator(X, name)
+    negative = np.count_nonzero(entries < 0)
     if negative:
-        entries = "entry" if negative == 1 else "entries"
-        raise ValueError(f"{name} has {negative} negative {entries}; {who} needs {name} >= 0")
+        plural = "entry" if negative == 1 else "entries"
+        raise ValueError(f"{name} has {negative} negative {plural}; {who} needs {name} >= 0")
     return X
 
 
@@ -197,32 +228,23 @@ def factors(
     array([[1.],
            [2.]])
     """
-    arrays = getattr(start, "factors", start)
+    names, wanted = ", ".join(shapes), list(shapes.values())
     try:
-        arrays = [np.array(array, order="C") for array in arrays]
+        arrays = [np.asanyarray(array) for array in getattr(start, "factors", start)]
     except (TypeError, ValueError):
-        raise ValueError(f"the start is no sequence of arrays {', '.join(shapes)}") from None
-    letters, found = {}, [array.shape for array in arrays]
-    fits = len(arrays) == len(shapes)
-    for shape, needed in zip(found, shapes.values(), strict=False):
-        sides = [
-            letters.setdefault(n, s) if isinstance(n, str) else n
-            for n, s in zip(needed, shape, strict=False)
-        ]
-        fits = fits and 0 not in shape and len(shape) == len(needed) and list(shape) == sides
-    if not fits:
-        given, needed = (
-            " and ".join(f"({', '.join(map(str, shape))})" for shape in listed)
-            for listed in (found, shapes.values())
-        )
+        raise ValueError(f"the start is no sequence of arrays {names}") from None
+    found = [array.shape for array in arrays]
+    sides = zip(sum(wanted, ()), sum(found, ()), strict=False)
+    letters = {side: size for side, size in sides if isinstance(side, str)}
+    fitting = [tuple(letters.get(side, side) for side in shape) for shape in wanted]
+    if found != fitting or 0 in sum(found, ()):
+        given, needed = (" and ".join(map(str, s)).replace("'", "") for s in (found, wanted))
         raise ValueError(
-            f"the start has factors of shapes {given}; {needed} are needed for {', '.join(shapes)}"
+            f"the start has factors of shapes {given}; {needed} are needed for {names}"
         )
-    for name, array in zip(shapes, arrays, strict=True):
-        _check_real(array.dtype, name)
-        _check_finite(array, name)
-    single = all(array.dtype == np.float32 for array in arrays)
-    return kind(*(array.astype(np.float32 if single else np.float64) for array in arrays))
+    arrays = [finite(floats(A, name), name) for name, A in zip(shapes, arrays, strict=True)]
+    dtype = np.result_type(*arrays)
+    return kind(*(array.astype(dtype, order="C") for array in arrays))
 
 
 def _check_real(dtype, name):
@@ -231,10 +253,3 @@ def _check_real(dtype, name):
         raise ValueError(f"{name} is complex; only real numbers are supported")
     if kind not in "biuf":
         raise ValueError(f"{name} holds entries of type {dtype}; real numbers are needed")
-
-
-def _check_finite(values, name):
-    bad = np.count_nonzero(~np.isfinite(values))
-    if bad:
-        plural = "entry that is" if bad == 1 else "entries that are"
-        raise ValueError(f"{name} has {bad} {plural} NaN or infinite")

@@ -8,8 +8,11 @@ On a quadratic, a step multiplies the error along the eigenvector of curvature �
     2 / λ_max                   is exact for a quadratic without negative curvature: below it the
                                 error dies out, above it grows.
 
-λ_max comes from power iteration: only products with the Hessian are needed. What a factorization
-adds, whose objective is quadratic in each factor while the other stays, is in `factorization.py`.
+λ_max comes from power iteration: only products with the Hessian are needed. A factorization is not
+quadratic, but it is in each factor while the other stays: see `factorization.py`.
+
+Read `Quadratic`, the smallest problem; `descent_steps`, the algorithm; `gradient_descent`, which
+drives it and explains how it ended; and `largest_curvature`.
 
 References
 ----------
@@ -19,9 +22,9 @@ nonsmooth problems, Mathematical Programming, 2014.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count, islice
-from math import hypot, inf, isfinite, nan
-from typing import Any, Literal, NamedTuple
+from itertools import chain, count
+from math import hypot, inf, isfinite
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,10 +35,10 @@ from sklearn.utils import check_random_state
 
 from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE, Matrix
-from mflib.eigen import power_iteration, power_steps
+from mflib.eigen import power_iteration
 from mflib.iteration import Iterate, Problem, drive, has_exploded, record, warn_unless_converged
 
-Updates = Literal["simultaneous", "alternating"]
+Updates = Literal["alternating", "simultaneous"]
 
 _STATES = {"settled": "converged", "broken": "diverged", "enough": "not converged"}
 
@@ -84,7 +87,7 @@ class SmoothProblem(Problem):
     """A problem with a gradient: all that gradient descent asks, on factors of any kind.
 
     A problem must define `as_factors` and `loss_and_gradient`, and `penalty` if it has one. The
-    rest has an answer here, which those who know better override.
+    rest has an answer here, and those who know a better one override it.
     """
 
     def loss_and_gradient(self, factors) -> tuple[float, tuple[np.ndarray, ...]]:
@@ -103,16 +106,16 @@ class SmoothProblem(Problem):
         """Return the derivatives with respect to `factors[block]` alone."""
         return self.gradient(factors)[block]
 
-    def project(self, factors) -> tuple[np.ndarray, ...]:
-        """Return the nearest factors that are allowed: here all are."""
-        return factors
-
     def block_hessian(self, factors, block: int) -> np.ndarray | LinearOperator:
-        """Return the Hessian with respect to `factors[block]`, for the safe step.
+        """Return the Hessian with respect to `factors[block]` alone, for the safe step.
 
         An operator acts on the raveled factor, an array on each of its rows.
         """
         raise ValueError(f"{type(self).__name__} has no safe step; give a learning_rate")
+
+    def project(self, factors) -> tuple[np.ndarray, ...]:
+        """Return the nearest factors that are allowed: here all are."""
+        return factors
 
     def loss_at_zero(self, factors) -> float:
         """Return the loss of zeros in the shape of the factors: a loss that counts as large."""
@@ -127,7 +130,7 @@ class SmoothProblem(Problem):
     ) -> tuple[float | None, str]:
         """Return a limit that the learning rate broke and its name, or None and what is known.
 
-        `step` is the last one before the objective rose for the first time.
+        `step` has the least objective of the run: from there it rose.
         """
         return None, f"η = {learning_rate:.4g} is too large for this start"
 
@@ -149,11 +152,12 @@ class Quadratic(SmoothProblem):
 
     def __init__(self, H: ArrayLike, b: ArrayLike):
         self.H = check.dense(check.square(H, "H"), "H")
-        if not np.allclose(self.H, self.H.T):
+        if not np.abs(self.H - self.H.T).max() <= 1e-5 * np.abs(self.H).max():
             raise ValueError("H is not symmetric; a Hessian equals its transpose")
-        self.b = check.matrix(np.atleast_2d(b), "b")[0]
-        if np.shape(b) != (len(self.H),):
-            raise ValueError(f"b has shape {np.shape(b)}; {(len(self.H),)} is needed")
+        self.b = check.floats(b, "b")
+        if self.b.shape != (len(self.H),):
+            raise ValueError(f"b has shape {self.b.shape}; {(len(self.H),)} is needed")
+        check.finite(self.b, "b")
 
     def as_factors(self, start) -> Point:
         """Return a start as `Point(x)`."""
@@ -161,9 +165,8 @@ class Quadratic(SmoothProblem):
 
     def loss_and_gradient(self, factors) -> tuple[float, Point]:
         """Return ½xᵀHx − bᵀx and Hx − b."""
-        (x,) = factors
-        Hx = self.H @ x
-        return float(x @ Hx / 2 - self.b @ x), Point(Hx - self.b)
+        gradient = self.H @ factors.x - self.b
+        return float(factors.x @ (gradient - self.b)) / 2, Point(gradient)
 
     def block_hessian(self, factors=None, block: int = 0) -> np.ndarray:
         """Return H."""
@@ -220,26 +223,27 @@ def descent_steps(
     >>> [round(next(steps).loss, 6) for _ in range(3)]
     [8.0, 0.0, 0.0]
     """
-    factors = problem.as_factors(start)
+    if not isinstance(problem, SmoothProblem):
+        kind = type(problem).__name__
+        raise ValueError(f"problem is a {kind}; one such as FactorizationProblem(X) is needed")
+    factors, random_state = problem.as_factors(start), check_random_state(random_state)
+    alternating = check.choice(updates, get_args(Updates), "updates") == "alternating"
     with np.errstate(over="ignore", invalid="ignore"):
         if not isfinite(problem.objective(factors)):
             raise ValueError("the loss of the start overflows; scale the start down")
-    check.choice(updates, ("alternating", "simultaneous"), "updates")
-    if learning_rate is not None:
-        rates = (check.positive(learning_rate, "learning_rate"),) * len(factors)
-    elif updates == "simultaneous":
-        raise ValueError("simultaneous updates have no safe step; give a learning_rate")
-    else:
-        random_state = check_random_state(random_state)
-        rates = [_SafeRate(problem, i, random_state) for i in range(len(factors))]
-        problem.block_hessian(factors, 0)  # is there one?
+        if learning_rate is not None:
+            rates = (check.positive(learning_rate, "learning_rate"),) * len(factors)
+        elif alternating:
+            rates = [_safe_rate(problem, factors, i, random_state) for i in range(len(factors))]
+        else:
+            raise ValueError("simultaneous updates have no safe step; give a learning_rate")
 
     def iterate(factors):
         gradient = used = None
         for n_iter in count():
             with np.errstate(over="ignore", invalid="ignore"):
                 if n_iter:
-                    factors, used = _move(problem, factors, gradient, rates, updates)
+                    factors, used = _move(problem, factors, gradient, rates, alternating)
                 loss, gradient = problem.loss_and_gradient(factors)
                 objective = loss + problem.penalty(factors)
             yield DescentStep(n_iter, factors, loss, objective, total_length(gradient), used)
@@ -249,20 +253,52 @@ def descent_steps(
 
 def total_length(factors: tuple[np.ndarray, ...]) -> float:
     """Return the length of all factors (or gradients), taken as one long vector."""
-    return hypot(*(dnrm2(factor.ravel()) for factor in factors))
+    return hypot(*[dnrm2(factor.ravel()) for factor in factors])
 
 
-def _move(problem, factors, gradient, rates, updates):
-    """Move one factor after the other against its gradient; return them all, and the rates."""
+def _move(problem, factors, gradient, rates, alternating):
+    """Return the factors after a step against their gradient, and the learning rates."""
+    if not alternating:
+        moved = [F - rate * G for F, rate, G in zip(factors, rates, gradient, strict=True)]
+        return problem.project(factors._make(moved)), rates
     used = []
     for block, (rate, G) in enumerate(zip(rates, gradient, strict=True)):
-        if block and updates == "alternating":  # the gradient where the others are by now
+        if block:  # the gradient where the others are by now
             G = problem.block_gradient(factors, block)
         used.append(rate(factors, G) if callable(rate) else rate)
         moved = list(factors)
         moved[block] = factors[block] - used[block] * G
         factors = problem.project(factors._make(moved))
     return factors, tuple(used)
+
+
+def _safe_rate(problem, factors, block, random_state):
+    """Return a function that gives 1/λ_max of one block, for a step along its gradient G.
+
+    The Hessian changes little from step to step. So one step of power iteration, v ← Hv/‖Hv‖, for
+    each step of descent keeps up with it, and ‖Hv‖ comes close to λ_max.
+
+    A rough λ_max will do, as the objective falls for all η < 2/q, where q = ⟨G, HG⟩/⟨G, G⟩ ≤ λ_max
+    is the curvature along G. That q is taken as a lower limit makes every step safe, the first one
+    from a random v, too.
+    """
+    v = random_state.standard_normal(problem.block_hessian(factors, block).shape[1])
+    v /= norm(v)
+
+    def rate(factors, G):
+        nonlocal v
+        H = problem.block_hessian(factors, block)
+        Hv = H @ v
+        curvature = dnrm2(Hv)
+        if 0 < curvature < inf:
+            v = Hv / curvature
+        if G.any():
+            G = G / np.abs(G).max()  # its square shall not underflow
+            HG = G @ H if isinstance(H, np.ndarray) else (H @ G.ravel()).reshape(G.shape)
+            curvature = max(curvature, np.vdot(G, HG) / np.vdot(G, G))
+        return float(1 / curvature) if curvature > 0 else 0.0
+
+    return rate
 
 
 def gradient_descent(
@@ -313,37 +349,36 @@ def gradient_descent(
     """
     tol, max_iter = check.limits(tol, max_iter)
     steps = descent_steps(problem, start, learning_rate, updates=updates, random_state=random_state)
-    first = calm = reference = None  # calm: the last step before the objective rose
-    objectives = []
+    first = lowest = next(steps)
+    large = max(abs(first.objective), problem.loss_at_zero(first.factors))
+    objectives, critical = [], None
 
     def look(step):
-        nonlocal first, calm, reference
-        value = step.objective if isfinite(step.objective) else inf
-        if first is None:
-            first = calm = step
-            reference = max(abs(value), problem.loss_at_zero(step.factors))
-        elif calm.n_iter == step.n_iter - 1 and value <= objectives[-1]:
-            calm = step
-        objectives.append(value)
+        nonlocal lowest
+        objectives.append(step.objective if isfinite(step.objective) else inf)
+        if objectives[-1] <= lowest.objective:
+            lowest = step
         if watch is not None:
             watch(step)
 
-    run = drive(
-        steps,
-        max_iter,
-        lambda step: step.gradient_norm <= tol * problem.gradient_scale(step, first),
-        lambda step: has_exploded(objectives[-1], reference) and _out_of_range(step),
-        watch=look,
-    )
-    critical = None
-    if run.state == "broken":
-        reason = run.message
-        if learning_rate is not None:
-            critical, reason = problem.broken_limit(calm, learning_rate, updates)
+    def settled(step):
+        return step.gradient_norm <= tol * problem.gradient_scale(step, first)
+
+    def broken(step):
+        nonlocal critical
+        if not has_exploded(objectives[-1], large):
+            return ""
+        if learning_rate is None:
+            rates = ", ".join(f"{rate:.3g}" for rate in step.learning_rates)
+            reason = f"with safe steps of η = {rates} the numbers overflow; scale the start"
+        else:
+            critical, reason = problem.broken_limit(lowest, learning_rate, updates)
         if critical is not None:
             times = f"{learning_rate / critical:.4g} × the {reason} = {critical:.3g}"
             reason = f"η = {learning_rate:.4g} is {times}"
-        run = run._replace(message=f"diverged at step {len(objectives) - 1}: {reason}")
+        return f"diverged at step {step.n_iter}: {reason}"
+
+    run = drive(chain([first], steps), max_iter, settled, broken, watch=look)
     return run.result(
         DescentResult,
         objectives=np.array(objectives),
@@ -391,7 +426,7 @@ def largest_curvature(
     pair = power_iteration(H, **options)
     if pair.converged and pair.eigenvalue >= 0:
         return pair.eigenvalue
-    shift = hypot(pair.eigenvalue, pair.residual)  # ‖Hv‖: the modulus, for a negative one and ±
+    shift = pair.image  # ‖Hv‖: the modulus, for a negative one and ±
     shifted = LinearOperator(H.shape, lambda x: H @ x + shift * x, dtype=np.float64)
     pair = power_iteration(shifted, **options)
     warn_unless_converged(pair)
@@ -457,13 +492,14 @@ def classify_losses(
     >>> classify_losses([1.1**i for i in range(40)])
     'diverged'
     """
-    losses = np.asarray(losses, dtype=float)
+    losses = check.floats(losses, "losses")
     if losses.ndim == 1 and losses.size:
-        reference = losses[0] if reference is None else reference
+        reference = losses[0] if reference is None else check.number(reference, "reference")
         if any(has_exploded(loss, reference) for loss in losses):
             return "diverged"
     if losses.ndim != 1 or losses.size < 32:
         raise ValueError(f"losses has shape {losses.shape}; at least 32 losses are needed")
+    check.no_negative(losses, "losses", "this")
     rises = np.diff(losses) > 1e-12 * losses.max()  # more than rounding
     half = losses[losses.size // 2 :]
     if rises[-half.size + 1 :].all() and half[-1] > 2 * half[0]:
@@ -477,53 +513,7 @@ def _fade(losses):
     swings = np.array([np.ptp(part) for part in np.array_split(losses, 7)])
     if not (np.diff(swings) < 0).all():
         return False
-    first, middle, last = swings[[0, 3, 6]]
-    # Aitken: the limit of L + c rⁿ from three equally distant members.
-    limit = last - (last - middle) ** 2 / ((last - middle) - (middle - first) or inf)
-    return limit < last / 2
-
-
-def _out_of_range(step):
-    """Say what happened to safe steps: nothing else can make them diverge."""
-    rates = ", ".join(f"{rate:.3g}" for rate in step.learning_rates or ())
-    return f"with safe steps of η = {rates} the numbers overflow; scale the start"
-
-
-class _SafeRate:
-    """1/λ_max of one block, for a step along its gradient G.
-
-    The Hessian changes little from step to step. So power iteration pauses when it is close enough,
-    and goes on with the next Hessian from the direction that it has reached.
-
-    A rough λ_max will do, as the objective falls for all η < 2/q, where q = ⟨G, HG⟩/⟨G, G⟩ ≤ λ_max
-    is the curvature along G. Power iteration may by chance settle on a smaller eigenvalue; q, taken
-    as a lower limit, makes the step safe even then.
-    """
-
-    def __init__(self, problem, block, random_state):
-        self.problem, self.block, self.random_state = problem, block, random_state
-        self.steps = iter(())
-
-    def __call__(self, factors, G):
-        self.H = H = self.problem.block_hessian(factors, self.block)
-        try:
-            curvature = self._rough_curvature()
-            if G.any():
-                G = G / np.abs(G).max()  # its square shall not underflow
-                HG = G @ H if isinstance(H, np.ndarray) else (H @ G.ravel()).reshape(G.shape)
-                curvature = max(curvature, np.vdot(G, HG) / np.vdot(G, G))
-        except FloatingPointError:  # the factors have left the range of numbers
-            return nan
-        return float(1 / curvature) if curvature > 0 else 0.0
-
-    def _rough_curvature(self):
-        """Return ‖Hv‖ for a v close to an eigenvector; it never exceeds the largest modulus."""
-        for _ in range(2):
-            for step in islice(self.steps, 100):
-                size = hypot(step.eigenvalue, step.residual)
-                if step.residual <= 0.1 * size:
-                    return size
-            # The first time, or where Hv was exactly zero; otherwise H has ±λ, and size is λ.
-            operator = LinearOperator(self.H.shape, lambda v: self.H @ v, dtype=np.float64)
-            self.steps = power_steps(operator, random_state=self.random_state)
-        return size
+    middle, last = swings[[3, 6]] / swings[0]
+    # Three swings at equal distances, 1, middle and last, tell where L + crⁿ ends (Aitken's rule):
+    # L = (last − middle²) / (1 + last − 2 middle). They fade if L < last/2, asked without division.
+    return last - middle**2 < (1 + last - 2 * middle) * last / 2

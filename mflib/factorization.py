@@ -71,7 +71,7 @@ class FactorizationProblem(SmoothProblem):
         self.mask = None
         if mask is not None:
             X, self.mask = _check_mask(X, mask)
-        self.X = _check_entries(X)
+        self.X = check.no_operator(check.matrix(X, "X"), "X")
         self.regularization = check.non_negative(regularization, "regularization")
         self._loss_at_zero = _half_square(self.X)
         if sparse.issparse(self.X):  # the row of each stored entry
@@ -101,8 +101,7 @@ class FactorizationProblem(SmoothProblem):
     def residual(self, factors) -> np.ndarray | sparse.csr_array:
         """Return E = M ∘ (U Vᵀ − X)."""
         E = self.masked_product(*self._read(factors))
-        entries = _entries(E)
-        entries -= _entries(self.X)
+        _entries(E)[...] -= _entries(self.X)
         return E
 
     def loss(self, factors) -> float:
@@ -187,8 +186,9 @@ class FactorizationProblem(SmoothProblem):
         critical = critical_learning_rate(self.block_hessian(factors, 0), random_state=0)
         if learning_rate > critical:
             return critical, f"critical 2/λ_max of U's half step {step.n_iter + 1}"
-        factors = factors._replace(U=factors.U - learning_rate * self.gradient(factors).U)
-        critical = critical_learning_rate(self.block_hessian(factors, 1), random_state=0)
+        U = factors.U - learning_rate * self.block_gradient(factors, 0)
+        H = self.block_hessian(factors._replace(U=U), 1)
+        critical = critical_learning_rate(H, random_state=0)
         return critical, f"critical 2/λ_max of V's half step {step.n_iter + 1}"
 
     def _read(self, factors):
@@ -237,7 +237,8 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
     >>> round(joint_critical_learning_rate([[3, 2], [2, 3]], random_state=0), 4)
     0.2
     """
-    found = truncated_svd(_check_entries(X), 1, random_state=random_state)
+    X = check.no_operator(check.matrix(X, "X"), "X")
+    found = truncated_svd(X, 1, random_state=random_state)
     warn_unless_converged(found)
     (sigma,) = found.singular_values
     return float(1 / sigma) if sigma > 0 else inf
@@ -261,17 +262,11 @@ def _half_square(A):
     return float(np.vdot(entries, entries)) / 2
 
 
-def _check_entries(X):
-    X = check.matrix(X, "X")
-    if isinstance(X, LinearOperator):
-        raise ValueError("X is an operator; an array or a sparse matrix is needed")
-    return X
-
-
 def _check_mask(X, mask):
+    """Return an array, 0 where the mask is False, and the mask."""
     if sparse.issparse(X):
         raise ValueError("X is sparse, where the stored entries are the observed ones; mask is not")
-    X, mask = np.asarray(X, dtype=float), np.asarray(mask)
+    X, mask = check.floats(X, "X"), check.array(mask, "mask")
     if mask.shape != X.shape or mask.dtype != bool:
         raise ValueError(
             f"mask has shape {mask.shape} and type {mask.dtype}; bool of shape {X.shape} is needed"

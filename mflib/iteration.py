@@ -15,17 +15,20 @@ What is minimised is a problem, which answers `loss(factors)`, the misfit of the
 `objective(factors)`, the loss plus the penalties.
 """
 
-import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
+from math import inf
 from numbers import Real
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 from warnings import warn
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+
+from mflib import _validation as check
 
 # A loss that has grown this many times over is not coming back.
 EXPLOSION = 1e6
@@ -50,27 +53,28 @@ class Iterate:
     n_iter: int
 
     def __post_init__(self):
-        """Let nobody write to the arrays."""
-        for name, value in vars(self).items():
-            object.__setattr__(self, name, _read_only(value))
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a factor by its name."""
-        factors = vars(self).get("factors")
-        if name in getattr(factors, "_fields", ()):
-            return getattr(factors, name)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        """Let nobody write to the arrays, and make each factor an attribute."""
+        known = vars(self)  # the way past the record's own lock
+        for name, value in known.items():
+            if isinstance(value, np.ndarray):
+                known[name] = _read_only(value)
+        if "factors" in known:
+            factors = known["factors"]._make([_read_only(array) for array in known["factors"]])
+            known.update(zip(factors._fields, factors, strict=True), factors=factors)
 
     def __repr__(self) -> str:
         """Say in one line which iterate it is, its numbers, and the shapes of its arrays."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values |= {name: getattr(self, name) for name in self.shown}
-        if hasattr(values.get("factors"), "_asdict"):
-            values |= values["factors"]._asdict()
-        del values["n_iter"]
-        words = [f"{k} {v:.4g}" for k, v in values.items() if _is_number(v)]
-        words += [f"{k} {_shape(v)}" for k, v in values.items() if isinstance(v, np.ndarray)]
-        return f"<{self.algorithm} step {self.n_iter}: {', '.join(words)}>"
+        names = [field.name for field in fields(self) if field.name != "n_iter"]
+        values = {name: getattr(self, name) for name in (*names, *self.shown)}
+        if "factors" in values:
+            values |= self.factors._asdict()
+        numbers, arrays = [], []
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                arrays.append(f"{name} {'×'.join(map(str, value.shape))}")
+            elif isinstance(value, Real) and not isinstance(value, bool):
+                numbers.append(f"{name} {value:.4g}")
+        return f"<{self.algorithm} step {self.n_iter}: {', '.join(numbers + arrays)}>"
 
 
 @record
@@ -145,7 +149,7 @@ def take(steps: Iterator[Step], n: int) -> list[Step]:
     >>> take(iter("abcdef"), 3)
     ['a', 'b', 'c']
     """
-    return list(islice(steps, n))
+    return list(islice(steps, check.count(n, "n", smallest=0)))
 
 
 def nth(steps: Iterator[Step], n: int) -> Step:
@@ -156,8 +160,10 @@ def nth(steps: Iterator[Step], n: int) -> Step:
     >>> nth(iter("abcdef"), 2)
     'c'
     """
-    *_, step = islice(steps, n + 1)
-    return step
+    last = deque(islice(steps, check.count(n, "n", smallest=0) + 1), maxlen=1)
+    if not last:
+        raise ValueError("the steps have come to their end: there is no further iterate")
+    return last.pop()
 
 
 def drive(
@@ -199,10 +205,10 @@ def drive(
         if watch is not None:
             watch(step)
         if broken is not None and (reason := broken(step)):
-            return Run(step if good is None else good, "broken", reason)
+            return Run(good or step, "broken", reason)
         good = step
         if settled is not None and settled(step):
-            return Run(good, "settled", f"converged after {_count(good.n_iter)}")
+            return Run(step, "settled", f"converged after {_count(step.n_iter)}")
     if settled is None:
         return Run(good, "settled", f"stopped as planned after {_count(good.n_iter)}")
     return Run(good, "enough", f"not converged after {_count(good.n_iter)}")
@@ -230,7 +236,7 @@ def has_exploded(loss: float, reference: float) -> bool:
     >>> has_exploded(2e6, reference=1.0), has_exploded(float("nan"), 1.0), has_exploded(10.0, 1.0)
     (True, True, False)
     """
-    return not loss <= min(EXPLOSION * reference, sys.float_info.max)  # NaN compares as False
+    return not (loss < inf and loss <= EXPLOSION * reference)  # NaN compares as False
 
 
 def blocks_of_rows(n_rows: int, row_size: int, numbers: int = CACHE) -> Iterator[slice]:
@@ -246,21 +252,10 @@ def blocks_of_rows(n_rows: int, row_size: int, numbers: int = CACHE) -> Iterator
         yield slice(start, min(start + height, n_rows))
 
 
-def _read_only(value):
-    if isinstance(value, np.ndarray):
-        value = value.view()
-        value.flags.writeable = False
-    elif hasattr(value, "_make"):
-        value = value._make(map(_read_only, value))
-    return value
-
-
-def _is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _shape(array):
-    return "×".join(map(str, array.shape))
+def _read_only(array):
+    array = array.view()
+    array.setflags(write=False)
+    return array
 
 
 def _count(n):

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from mflib import _validation as check
 from mflib._compiled import compiled
 from mflib.iteration import MEMORY, Iterate, blocks_of_rows, drive, record
 from mflib.nmf import coordinate_sweep
@@ -35,21 +36,25 @@ MOST_SWEEPS = 1000
 
 @compiled
 def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
-    """Solve the normal equations of one row after the other, and write to U. All λᵢ > 0.
+    """Solve the normal equations of one row after the other, and write to U.
 
     `data`, `indices` and `starts` are those of a CSR array: the values of row i, and their columns,
-    stand from `starts[i]` to `starts[i + 1]`.
+    stand from `starts[i]` to `starts[i + 1]`. What U becomes is what `ridge_rows` returns.
     """
+    negligible = V.shape[1] * np.finfo(V.dtype).eps
     for i in range(len(U)):
         row = slice(starts[i], starts[i + 1])
         seen = V[indices[row]]
-        if len(seen) == 0:
-            U[i] = 0
-            continue
         gram, target = np.dot(seen.T, seen), np.dot(data[row], seen)
-        for f in range(len(gram)):
-            gram[f, f] += strengths[i]
-        U[i] = solve_by_elimination(gram, target)
+        size = np.trace(gram)
+        if strengths[i] > negligible * size:
+            for f in range(len(gram)):
+                gram[f, f] += strengths[i]
+            U[i] = solve_by_elimination(gram, target)
+        elif np.isfinite(size):  # without λ it may be singular: the smallest solution
+            U[i] = np.dot(np.linalg.pinv(gram, negligible), target)
+        else:
+            U[i] = np.nan
 
 
 @compiled
@@ -103,9 +108,8 @@ def ridge_rows(
     array([[2. ],
            [1.5]])
     """
-    return np.concatenate(
-        [solve_rows(*equations) for _, *equations in _equations(values, mask, V, regularization)]
-    )
+    blocks = _equations(values, mask, V, regularization)
+    return np.concatenate([solve_rows(*equations) for _, *equations in blocks])
 
 
 def ridge_rows_non_negative(
@@ -137,25 +141,25 @@ def ridge_rows_non_negative(
     >>> ridge_rows_non_negative(X, X.astype(bool), np.eye(2), 0.0, np.ones((1, 2)))
     array([[2., 0.]])
     """
-    lower = np.zeros(V.shape[1])
-    lower[len(lower) - n_free :] = -np.inf
+    V = np.atleast_1d(check.floats(V, "V"))
+    lower = np.repeat([0.0, -np.inf], [V.shape[-1] - n_free, n_free])
+    blocks = _equations(values, mask, V, regularization)
     return np.concatenate(
-        [
-            minimise_rows(grams, targets, start[rows], lower=lower)
-            for rows, grams, targets, _ in _equations(values, mask, V, regularization)
-        ]
+        [minimise_rows(G, t, start[rows], lower=lower) for rows, G, t, _ in blocks]
     )
 
 
 def _equations(values, mask, V, regularization):
     """Yield slices of rows with their Gᵢ + λᵢ I, their tᵢ and their λᵢ."""
-    V = np.asarray(V)
-    V = V.astype(np.result_type(V, np.float32), copy=False)  # whole numbers become float64
-    m, k = mask.shape[0], V.shape[1]
-    strengths = np.broadcast_to(np.asarray(regularization, dtype=V.dtype), (m,))
+    V = np.atleast_1d(check.floats(V, "V"))
+    if not (sparse.issparse(values) and sparse.issparse(mask) and values.shape == mask.shape):
+        raise ValueError("values and mask are not two sparse arrays of one shape")
+    check.floats(values.data, "values")
+    strengths = check.floats(regularization, "regularization").astype(V.dtype)
     if not strengths.min() >= 0:
         raise ValueError(f"regularization is {strengths.min()}; at least 0 is needed")
-    for rows in blocks_of_rows(m, k**2, MEMORY):
+    strengths = np.broadcast_to(strengths, mask.shape[:1])
+    for rows in blocks_of_rows(len(strengths), V.shape[-1] ** 2, MEMORY):
         grams = gram_matrices(mask[rows], V)
         np.einsum("ijj->ij", grams)[...] += strengths[rows, None]
         yield rows, grams, values[rows] @ V, strengths[rows]
@@ -178,6 +182,9 @@ def gram_matrices(mask: np.ndarray | sparse.csr_array, V: np.ndarray) -> np.ndar
     >>> gram_matrices(np.array([[True, False], [True, True]]), np.array([[1.0], [2.0]])).ravel()
     array([1., 5.])
     """
+    mask, V = mask if sparse.issparse(mask) else check.array(mask, "mask"), check.floats(V, "V")
+    if mask.ndim != 2 or V.shape[:-1] != mask.shape[1:]:
+        raise ValueError(f"V has shape {V.shape}, which does not fit a mask of shape {mask.shape}")
     if isinstance(mask, np.ndarray):
         if mask.all():
             return V.T @ V
@@ -210,43 +217,45 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     targets : (m, k) array
     strengths : float or (m,) array
         What the smallest eigenvalue of Gᵢ cannot be below: the λᵢ that it contains. Where that is
-        0, or lost in rounding, the system may be singular.
+        0, or lost in rounding, the system may be singular. One for one shared Gram matrix.
 
     Returns
     -------
     (m, k) array
-        It is NaN where Gᵢ is not finite.
+        It is NaN where Gᵢ or tᵢ is not finite.
 
     Examples
     --------
     >>> solve_rows(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[4.0, 0.0]]))
     array([[2., 0.]])
     """
-    sizes = np.trace(grams, axis1=-2, axis2=-1)  # at least the largest eigenvalue
-    regular = np.asarray(strengths) > targets.shape[1] * np.finfo(targets.dtype).eps * sizes
-    singular = ~regular & np.isfinite(sizes)
-    solutions = np.full_like(targets, np.nan)
-    if grams.ndim == 2:
-        if regular.all():
-            solutions = np.linalg.solve(grams, targets.T).T
-        elif singular.all():
-            solutions = _smallest_solutions(grams, targets)
-        return solutions
+    grams, targets = _check_system(grams, targets)
+    k = targets.shape[1]
+    grams = grams.reshape(-1, k, k)  # of each row, or one for all: then these are one system
+    columns = targets.reshape(len(grams), -1, k).swapaxes(1, 2)
+    negligible = k * np.finfo(columns.dtype).eps
+    sizes = np.trace(grams, axis1=1, axis2=2)  # at least the largest eigenvalue
+    regular = check.floats(strengths, "strengths") > negligible * sizes
     if regular.all():
-        return np.linalg.solve(grams, targets[..., None])[..., 0]
-    solutions[regular] = np.linalg.solve(grams[regular], targets[regular, :, None])[..., 0]
-    solutions[singular] = _smallest_solutions(grams[singular], targets[singular])
-    return solutions
+        solutions = np.linalg.solve(grams, columns)
+    else:
+        solutions = np.full_like(columns, np.nan)
+        solutions[regular] = np.linalg.solve(grams[regular], columns[regular])
+        singular = ~regular & np.isfinite(sizes)
+        values, Q = np.linalg.eigh(grams[singular])
+        kept = values > negligible * values[:, -1:]  # the others are zero, up to rounding
+        inverse = np.divide(1, values, out=np.zeros_like(values), where=kept)
+        solutions[singular] = Q @ (inverse[..., None] * (Q.mT @ columns[singular]))
+    return solutions.swapaxes(1, 2).reshape(targets.shape)
 
 
-def _smallest_solutions(grams, targets):
-    """Solve by eigenpairs, leaving out directions whose eigenvalue is zero up to rounding."""
-    sizes, Q = np.linalg.eigh(grams)
-    kept = sizes > sizes[..., -1:] * sizes.shape[-1] * np.finfo(sizes.dtype).eps
-    coordinates = np.einsum("...fg,...f->...g", Q, targets)
-    sizes, kept = np.broadcast_arrays(sizes, kept & np.ones_like(coordinates, dtype=bool))
-    coordinates = np.divide(coordinates, sizes, out=np.zeros_like(coordinates), where=kept)
-    return np.einsum("...fg,...g->...f", Q, coordinates)
+def _check_system(grams, targets):
+    """Return Gram matrices and targets as float arrays."""
+    grams, targets = check.floats(grams, "grams"), check.floats(targets, "targets")
+    k = targets.shape[-1:]
+    if targets.ndim != 2 or grams.shape not in (k + k, targets.shape + k):
+        raise ValueError(f"grams {grams.shape} and targets {targets.shape} differ in shape")
+    return grams, targets
 
 
 @record
@@ -295,7 +304,11 @@ def sweep_steps(
             with np.errstate(divide="ignore", invalid="ignore"):
                 change = 0.0 if moved == 0 else float(moved / np.abs(before).max())
 
-    return iterate(np.array(start), np.inf)
+    grams, targets = _check_system(grams, targets)
+    rows = np.array(check.floats(start, "start"))
+    if rows.shape != targets.shape:
+        raise ValueError(f"start has shape {rows.shape}; {targets.shape} is needed")
+    return iterate(rows, np.inf)
 
 
 def minimise_rows(
@@ -319,6 +332,7 @@ def minimise_rows(
     >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)), lower=0)
     array([[2., 0.]])
     """
+    targets = check.floats(targets, "targets")
     settled = max(1e-9, 10 * np.finfo(targets.dtype).eps)
     steps = sweep_steps(grams, targets, start, **options)
     run = drive(steps, max_iter, lambda step: not step.change > settled)  # NaN stays NaN

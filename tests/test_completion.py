@@ -169,7 +169,7 @@ def refuse_loss(loss):
         ),
         (
             lambda: sgd_steps(PROBLEM, begin(ENTRIES, biases=True)[1]),
-            r"the start has factors of shapes \(12, 3\) and \(9, 3\) and \(12\) and \(9\)",
+            r"the start has factors of shapes \(12, 3\) and \(9, 3\) and \(12,\) and \(9,\)",
         ),
     ],
 )

@@ -4,6 +4,7 @@ import copy
 import linecache
 import pickle
 import warnings
+import weakref
 from itertools import count
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -125,10 +126,12 @@ def test_iterates_are_equal_only_if_they_are_the_same():
 def test_a_factor_is_an_attribute_and_nothing_else_is():
     fit = fit_step()
     assert np.shares_memory(fit.U, fit.factors[0])
+    assert fit.U is fit.factors.U
     assert isinstance(fit.factors, Pair)
-    with pytest.raises(AttributeError, match="FitStep has no attribute 'W'"):
+    assert {"U", "V"} <= set(dir(fit))  # so that a notebook completes them
+    with pytest.raises(AttributeError, match="'FitStep' object has no attribute 'W'"):
         _ = fit.W
-    with pytest.raises(AttributeError, match="Halved has no attribute 'factors'"):
+    with pytest.raises(AttributeError, match="'Halved' object has no attribute 'factors'"):
         _ = next(halving_steps([1])).factors
 
 
@@ -170,6 +173,27 @@ def test_take_and_nth_go_on_where_they_stopped():
 def test_take_and_nth_stop_with_the_last_iterate_there_is():
     assert len(take(iter(take(halving_steps([1]), 4)), 9)) == 4
     assert nth(iter(take(halving_steps([1]), 4)), 9).n_iter == 3
+    with pytest.raises(ValueError, match="the steps have come to their end"):
+        nth(iter([]), 0)
+
+
+@pytest.mark.parametrize("ask", [take, nth])
+def test_a_number_of_steps_is_a_whole_number(ask):
+    for n, words in ((-1, "at least 0"), (2.0, "a whole number"), ("2", "a whole number")):
+        with pytest.raises(ValueError, match=f"^n is .*; {words} is needed$"):
+            ask(halving_steps([1]), n)
+
+
+def test_only_the_last_iterate_is_kept_on_the_way_to_the_nth():
+    alive = weakref.WeakSet()
+
+    def steps():
+        for step in halving_steps([1]):
+            alive.add(step)
+            yield step
+
+    assert nth(steps(), 50).n_iter == 50
+    assert len(alive) <= 2
 
 
 # The one loop

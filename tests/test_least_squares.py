@@ -10,7 +10,8 @@ from scipy.optimize import lsq_linear
 from sklearn.linear_model import Ridge
 
 from mflib import least_squares
-from mflib.iteration import take
+from mflib.completion import CompletionProblem, ObservedEntries, als_steps
+from mflib.iteration import nth, take
 from mflib.least_squares import (
     gram_matrices,
     minimise_rows,
@@ -103,6 +104,45 @@ def test_one_row_after_the_other_gives_what_all_at_once_do(seed, k, dtype):
         assert_allclose(U, expected, rtol=1e-6, atol=1e4 * np.finfo(dtype).eps)
 
 
+@given(seeds, st.integers(2, 8), st.sampled_from([0.0, 1e-30, 1e-20]), st.sampled_from("fd"))
+def test_what_is_singular_has_the_same_smallest_solution_one_by_one(seed, k, strength, dtype):
+    """The columns of V are alike, so that elimination would divide by zero."""
+    values, mask, V = problem(seed, k=k, dtype=dtype)
+    V[:] = V[:, :1]
+    strengths = np.full(M, strength, dtype)
+    expected = ridge_rows(values, mask, V, strengths)
+    tol = np.sqrt(np.finfo(dtype).eps)
+    assert_allclose(expected, np.repeat(expected[:, :1], k, axis=1), rtol=tol, atol=tol)
+    for solve in (ridge_rows_one_by_one, ridge_rows_one_by_one.__wrapped__):
+        U = np.full((M, k), np.nan, dtype)
+        solve(values.data, values.indices, values.indptr, V, strengths, U)
+        assert_allclose(U, expected, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("regularization", [1e-30, 1e-16])
+def test_a_regularization_lost_in_rounding_breaks_no_solver(regularization):
+    pairs = np.argwhere(np.random.default_rng(0).random((12, 9)) < 0.5)
+    entries = ObservedEntries(pairs, pairs.sum(axis=1) % 5)
+    completion = CompletionProblem(entries, regularization=regularization)
+    start = np.ones((12, 3)), np.ones((9, 3))  # three columns alike, and so they stay
+    ends = [nth(als_steps(completion, start, solver=solver), 9) for solver in ("numpy", "compiled")]
+    assert ends[0].loss == pytest.approx(ends[1].loss)
+    assert np.isfinite(ends[1].V).all()
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-20, 1.0])
+def test_a_gram_matrix_that_overflows_gives_nan_and_the_other_rows_stay_right(strength):
+    values = sparse.csr_array([[2.0, 0.0], [0.0, 3.0]])
+    V, strengths = np.array([[1e200], [1.0]]), np.full(2, strength)
+    U = np.empty((2, 1))
+    with np.errstate(over="ignore"):
+        for solve in (ridge_rows_one_by_one, ridge_rows_one_by_one.__wrapped__):
+            solve(values.data, values.indices, values.indptr, V, strengths, U)
+            assert np.isnan(U[0, 0])
+            assert_allclose(U[1], 3 / (1 + strength))
+        assert_array_equal(ridge_rows(values, values.astype(bool), V, strengths), U)
+
+
 @given(seeds, st.integers(1, 12))
 def test_elimination_solves_a_positive_definite_system(seed, k):
     rng = np.random.default_rng(seed)
@@ -161,9 +201,59 @@ def test_a_regularization_lost_in_rounding_counts_as_none():
     assert np.isfinite(found).all()
 
 
-def test_a_negative_regularization_is_refused():
-    with pytest.raises(ValueError, match=r"^regularization is -1.0; at least 0 is needed"):
-        ridge_rows(*problem(), -1)
+VALUES, MASK, V = problem()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((VALUES, MASK, V, -1), "regularization is -1.0; at least 0 is needed"),
+        ((VALUES, MASK, V, np.nan), "regularization is nan; at least 0 is needed"),
+        ((VALUES, MASK, V, "1"), "regularization holds entries of type <U1; real numbers"),
+        ((VALUES, MASK, 1j * V, 1), "V is complex; only real numbers are supported"),
+        ((VALUES, MASK, V.astype(object), 1), "V holds entries of type object"),
+        ((VALUES, MASK, np.ma.masked_less(V, 0), 1), "V has masked entries"),
+        ((VALUES, MASK, V[1:], 1), r"V has shape \(8, 3\), which does not fit a mask of"),
+        ((VALUES, MASK, V[:, 0], 1), r"V has shape \(9,\), which does not fit a mask of"),
+        ((VALUES.astype(complex), MASK, V, 1), "values is complex"),
+        ((VALUES, MASK[1:], V, 1), "values and mask are not two sparse arrays of one shape"),
+        ((VALUES.toarray(), MASK, V, 1), "values and mask are not two sparse arrays"),
+    ],
+)
+def test_bad_input_is_refused(arguments, sentence):
+    start = np.ones((M, 3))
+    for solve in (ridge_rows, lambda *args: ridge_rows_non_negative(*args, start)):
+        with pytest.raises(ValueError, match="^" + sentence):
+            solve(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: solve_rows(np.eye(3), [[1, 2]]), r"grams \(3, 3\) and targets \(1, 2\) differ"),
+        (
+            lambda: minimise_rows(np.eye(2), [1, 2], [1, 2]),
+            r"grams \(2, 2\) and targets \(2,\) differ",
+        ),
+        (lambda: minimise_rows(np.eye(2), [[1, 2]], [[1]]), r"start has shape \(1, 1\); \(1, 2\)"),
+        (lambda: solve_rows(np.eye(2), [[1, 2]], "1"), "strengths holds entries of type <U1"),
+        (lambda: gram_matrices([[True]], [[1], [2]]), r"V has shape \(2, 1\), which does not fit"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+def test_lists_and_whole_numbers_are_solved_and_left_as_they_are():
+    G, t, start = [[2, 1], [1, 2]], [[4, 5]], np.array([[1, 1]])
+    assert_allclose(solve_rows(G, t, 1), [[1, 2]])
+    assert_allclose(minimise_rows(G, t, start), [[1, 2]])
+    assert_array_equal(start, [[1, 1]])
+    for solve in (solve_rows, lambda *args: minimise_rows(*args, start)):
+        for bad in (1j * np.eye(2), np.ma.masked_equal(np.eye(2), 1)):
+            with pytest.raises(ValueError, match=r"^grams (is complex|has masked entries)"):
+                solve(bad, t)
 
 
 # Under constraints

@@ -436,7 +436,7 @@ REFUSALS = {
     "beta is 2.0; a number from 0 to 1": lambda: marchenko_pastur_median(2),
     "beta is 0; a number above 0": lambda: marchenko_pastur_median(0),
     "rtol is -1; at least 0 is needed": lambda: numerical_rank([1], (1, 1), rtol=-1),
-    "the start has factors of shapes (4, 1) and (1) and (1, 9); (4, k)": lambda: block_power_steps(
+    "the start has factors of shapes (4, 1) and (1,) and (1, 9); (4, k)": lambda: block_power_steps(
         A, truncated_svd(np.ones((4, 9)), 1)
     ),
     "the start is no sequence of arrays U, singular_values, Vt": lambda: block_power_steps(A, None),

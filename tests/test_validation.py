@@ -14,7 +14,15 @@ from scipy.sparse.linalg import aslinearoperator
 
 from mflib import _validation as check
 from mflib.completion import ObservedEntries
-from mflib.factorization import FactorizationProblem
+from mflib.descent import (
+    Quadratic,
+    classify_losses,
+    critical_learning_rate,
+    descent_steps,
+    gradient_descent,
+    largest_curvature,
+)
+from mflib.factorization import FactorizationProblem, joint_critical_learning_rate
 from mflib.iteration import Iterate, record
 from mflib.losses import find_loss
 from mflib.nmf import NMF, NMFProblem
@@ -95,7 +103,7 @@ REFUSALS = {
     "the start has factors of shapes (2, 0) and (3, 0); (2, k) and (3, k)": lambda: factors(
         U[:, :0], V[:, :0]
     ),
-    "the start has factors of shapes (2) and (3, 4); (2, k) and (3, k)": lambda: factors(
+    "the start has factors of shapes (2,) and (3, 4); (2, k) and (3, k)": lambda: factors(
         U[:, 0], V
     ),
     "V is complex; only real numbers are supported": lambda: factors(U, 1j * V),
@@ -196,3 +204,79 @@ def test_what_a_mask_hides_is_no_data():
     tables = [np.ma.masked_equal([[1.0, 2.0]], 2.0), np.ma.masked_equal([[3.0, 4.0]], 3.0)]
     for sequence in (tables, np.ma.stack(tables)):
         assert_array_equal(np.isnan(check_sequence(sequence)).ravel(), [0, 1, 1, 0])
+
+
+# Every public function of lesson 4, and what none of them may take
+
+PROBLEM = FactorizationProblem([[1.0, 2.0], [3.0, 4.0]])
+START = [[1.0], [2.0]], [[1.0], [1.0]]
+MATRICES = [
+    5,
+    "ab",
+    {"a": 1},
+    [[1, 2], [3]],
+    [["a", "b"], ["c", "d"]],
+    [["2026-01-01", "2026-01-02"]] * 2,
+    np.array([[1, None], [2, 3]]),
+    1j * np.eye(2),
+    sparse.csr_array(1j * np.eye(2)),
+    np.ma.masked_equal(np.eye(2), 1),
+    np.full((2, 2), np.nan),
+    np.array([[1, 2], [2, np.inf]]),
+    np.full((2, 2), np.longdouble(2) ** 2000),
+    np.zeros((0, 2)),
+    np.ones((3, 2, 2)),
+]
+TAKERS = {
+    "X": FactorizationProblem,
+    "X, masked": lambda X: FactorizationProblem(X, mask=np.ones((2, 2), bool)),
+    "mask": lambda mask: FactorizationProblem(np.eye(2), mask=mask),
+    "H": lambda H: Quadratic(H, [1, 2]),
+    "b": lambda b: Quadratic(np.eye(2), b),
+    "curvature": largest_curvature,
+    "critical": critical_learning_rate,
+    "joint": joint_critical_learning_rate,
+    "start": lambda U: descent_steps(PROBLEM, (U, np.ones((2, 2)))),
+    "both": lambda start: gradient_descent(PROBLEM, start),
+    "loss": lambda U: PROBLEM.loss((U, np.ones((2, 2)))),
+    "problem": lambda problem: descent_steps(problem, START),
+    "losses": classify_losses,
+}
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize("i", range(len(MATRICES)))
+def test_no_awkward_matrix_is_taken_or_changed(i, taker):
+    before = repr(MATRICES[i])
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        TAKERS[taker](MATRICES[i])
+    assert repr(MATRICES[i]) == before
+
+
+@pytest.mark.parametrize(
+    "value", ["1", b"1", [1.0], [[1], [1, 2]], np.nan, -np.inf, 1j, True, -1, np.ma.masked, 10**400]
+)
+def test_no_awkward_number_is_taken(value):
+    for use in (
+        lambda: FactorizationProblem(np.eye(2), regularization=value),
+        lambda: descent_steps(PROBLEM, START, value),
+        lambda: gradient_descent(PROBLEM, START, 0.1, tol=value),
+        lambda: gradient_descent(PROBLEM, START, 0.1, max_iter=value),
+        lambda: largest_curvature(np.eye(2), tol=value),
+    ):
+        with pytest.raises(ValueError, match=r"^[^\n]+$"):
+            use()
+
+
+def test_a_mask_may_cover_what_is_not_finite_and_nothing_else():
+    X, mask = [[1.0, np.nan]], [[True, False]]
+    assert FactorizationProblem(X, mask=mask).X.tolist() == [[1, 0]]
+    with pytest.raises(ValueError, match="X has 1 entry that is NaN or infinite"):
+        FactorizationProblem(X, mask=[[True, True]])
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_symmetry_is_asked_whatever_the_unit(scale):
+    Quadratic(scale * np.array([[2.0, 1.0], [1.0 + 1e-12, 2.0]]), [0, 0])
+    with pytest.raises(ValueError, match="H is not symmetric"):
+        Quadratic(scale * np.array([[2.0, 1.0], [1.1, 2.0]]), [0, 0])
