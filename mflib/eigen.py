@@ -17,6 +17,7 @@ G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 7.3 and 8
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from math import hypot
 from numbers import Number
@@ -213,7 +214,7 @@ def _search(A, start, tol, max_iter, random_state, floor=0.0) -> Run:
     What is smaller than a floor is known to be rounding, so that a breakdown is no surprise.
     """
     tol, max_iter = check.limits(tol, max_iter)
-    size = _size(A)
+    size = rough_norm(A)
     recent: deque[PowerStep] = deque(maxlen=3)
 
     def settled(step):
@@ -337,16 +338,13 @@ def top_eigenpairs(
     A = _check_symmetric(A)
     k = check.count(k, "k", largest=A.shape[0])
     random_state = check_random_state(random_state)
-    negligible = NEGLIGIBLE * _size(A)
+    negligible = NEGLIGIBLE * rough_norm(A)
     V, n_iter, failures = np.empty((A.shape[0], 0)), 0, []
     for i in range(1, k + 1):
-
-        def product(x, V=V):
-            return _without(V, A @ _without(V, x))
-
-        rest = LinearOperator(A.shape, product, dtype=np.float64)
+        project = partial(_without, V)
+        rest = LinearOperator(A.shape, lambda x, p=project: p(A @ p(x)), dtype=np.float64)
         # Twice, so that rounding leaves no share of V even where almost nothing else is left.
-        start = _without(V, _without(V, random_state.standard_normal(A.shape[0])))
+        start = project(project(random_state.standard_normal(A.shape[0])))
         run = _search(rest, start, tol, max_iter, None, floor=negligible)
         V, n_iter = np.column_stack([V, run.step.eigenvector]), n_iter + run.step.n_iter
         if not run.converged:
@@ -389,9 +387,7 @@ def orthogonal_steps(
     def iterate(Q):
         for n_iter in count():
             AQ = multiply(A, Q)
-            theta, S = np.linalg.eigh(Q.T @ AQ)
-            order = np.argsort(-np.abs(theta), kind="stable")
-            theta, S = theta[order], S[:, order]
+            theta, S = _eigh(Q.T @ AQ)
             yield BlockStep(n_iter, Q @ S, theta, column_lengths(AQ @ S - (Q @ S) * theta))
             Q, _ = np.linalg.qr(AQ)
 
@@ -450,6 +446,72 @@ def orthogonal_iteration(
     return run.result(BlockResult)
 
 
+def davidson_steps(
+    A: Matrix, start: int | ArrayLike | BlockStep, *, tol: float = 1e-10, random_state=None
+) -> Iterator[BlockStep]:
+    """Yield the iterates of Davidson's method: orthogonal iteration that keeps what it has seen.
+
+    The block is a basis that grows. The residuals Av − θv are what it lacks to be right, so those
+    of the pairs that are not found yet become its new directions. When it has 5k + 20 columns, the
+    best two fifths of all Ritz vectors stay. It is Lanczos' method if k is 1, and a block of
+    k columns finds up to k copies of an eigenvalue.
+
+    The generator ends when every pair is found: when its residual is at most tol √(θ₁θᵢ), or at
+    the level of rounding.
+
+    Parameters
+    ----------
+    A, start, random_state
+        As for `orthogonal_steps`.
+    tol : float
+        Relative size of the residual at which a pair needs no further directions.
+
+    Yields
+    ------
+    BlockStep
+
+    References
+    ----------
+    E. R. Davidson, The iterative calculation of a few of the lowest eigenvalues, 1975. K. Wu and
+    H. Simon, Thick-restart Lanczos method for large symmetric eigenvalue problems, 2000.
+
+    Examples
+    --------
+    >>> steps = davidson_steps([[3, 2], [2, 3]], [[1], [0]])
+    >>> [step.eigenvalues.round(6).tolist() for step in steps]
+    [[3.0], [5.0]]
+    """
+    A, tol = _check_symmetric(A), check.non_negative(tol, "tol")
+    start = _as_block(start, A.shape[0], random_state)
+    n, k = start.shape
+    limit = 5 * k + 20
+
+    def iterate(X):
+        Q, AQ = np.empty((n, limit), order="F"), np.empty((n, limit), order="F")
+        H, size = np.zeros((limit, limit)), 0
+        for n_iter in count():
+            new, size = size, size + X.shape[1]
+            Q[:, new:size], AQ[:, new:size] = X, multiply(A, X)
+            H[:size, new:size] = Q[:, :size].T @ AQ[:, new:size]
+            theta, S = _eigh(H[:size, :size])
+            V = Q[:, :size] @ S[:, :k]
+            R = AQ[:, :size] @ S[:, :k] - V * theta[:k]
+            step = BlockStep(n_iter, V, theta[:k], column_lengths(R))
+            yield step
+            roots, rounding = np.sqrt(abs(theta[:k])), NEGLIGIBLE * abs(theta[0])
+            wanted = step.residuals > np.maximum(tol * roots[0] * roots, rounding)
+            if size + k > limit:
+                kept = S[:, : 2 * limit // 5]
+                new, size = size, kept.shape[1]
+                Q[:, :size], AQ[:, :size] = Q[:, :new] @ kept, AQ[:, :new] @ kept
+                H[:size, :size] = np.diag(theta[:size])
+            X = new_directions(Q[:, :size], R[:, wanted], rounding)
+            if not X.size:
+                return
+
+    return iterate(start)
+
+
 def multiply(A: Matrix, X: np.ndarray) -> np.ndarray:
     """Return A @ X, or refuse it where it overflows.
 
@@ -503,11 +565,8 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     A = check.dense(check.square(A))
     n = A.shape[0]
     if n > 10:
-        raise ValueError(
-            f"A is {n}×{n}; the characteristic polynomial is too inaccurate beyond 10×10"
-        )
-    coefficients = np.ones(n + 1)
-    M = np.eye(n)
+        raise ValueError(f"A is {n}×{n}; its characteristic polynomial is inaccurate beyond 10×10")
+    coefficients, M = np.ones(n + 1), np.eye(n)
     for i in range(1, n + 1):
         AM = multiply(A, M)
         coefficients[i] = -np.trace(AM) / i
@@ -544,11 +603,12 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     array([0.075, 0.925])
     """
     links = check.no_negative(check.square(links, "links"), "links", "google_matrix")
-    links, damping = sparse.csr_array(links), check.share(damping, "damping")
-    n = links.shape[0]
-    out = links.sum(axis=1)
-    follow = (sparse.diags_array(1 / np.where(out > 0, out, 1)) @ links).T.tocsr()
-    no_links = out == 0
+    damping, n = check.share(damping, "damping"), links.shape[0]
+    with np.errstate(over="ignore"):
+        out = check.product(links.sum(axis=1))
+    links = sparse.coo_array(links)
+    shares = links.data / out[links.row]  # not times 1 / out, which may overflow
+    follow, no_links = sparse.csr_array((shares, (links.col, links.row)), shape=(n, n)), out == 0
 
     def click(v):
         v = np.ravel(v)
@@ -558,13 +618,45 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     return LinearOperator((n, n), click, dtype=np.float64)
 
 
+def _eigh(H):
+    """Return the eigenpairs of a symmetric matrix (its upper half), the largest modulus first."""
+    theta, S = np.linalg.eigh(H, UPLO="U")
+    order = np.argsort(-np.abs(theta), kind="stable")
+    return theta[order], S[:, order]
+
+
 def _without(V, x):
     """Return x without its part in the space of the orthonormal columns of V."""
     return x - V @ (V.T @ x)
 
 
-def _size(A) -> float:
-    """Estimate the Frobenius norm by ‖Az‖ with one standard normal z: needs only a product."""
+def new_directions(basis: np.ndarray, block: np.ndarray, negligible: float) -> np.ndarray:
+    """Return orthonormal columns that extend the orthonormal basis to span the block too.
+
+    Directions no longer than `negligible` are dropped. The second pass removes what the division
+    by a small length blew up in the first.
+
+    Examples
+    --------
+    >>> new_directions(np.eye(3, 1), np.array([[7.0], [-2.0], [0.0]]), 1e-9).T + 0.0
+    array([[ 0., -1.,  0.]])
+    """
+    block = block - basis @ (basis.T @ block)
+    block, lengths, _ = np.linalg.svd(block, full_matrices=False)
+    block = block[:, lengths > negligible]
+    block = block - basis @ (basis.T @ block)
+    squares, S = np.linalg.eigh(block.T @ block)
+    return block @ (S[:, squares > 0.01] / np.sqrt(squares[squares > 0.01]))
+
+
+def rough_norm(A: Matrix) -> float:
+    """Estimate the Frobenius norm by ‖Az‖ with one standard normal z: needs only a product.
+
+    Examples
+    --------
+    >>> 0.1 < rough_norm(np.eye(100)) / 10 < 10
+    True
+    """
     return float(norm(multiply(A, np.random.default_rng(0).standard_normal(A.shape[1]))))
 
 
@@ -604,7 +696,7 @@ def _as_block(start, n, random_state):
     """Return an orthonormal basis of the columns of a start (see `orthogonal_steps`)."""
     if isinstance(start, Number):
         k = check.count(start, "k", largest=n)
-        start = check_random_state(random_state).standard_normal((n, k))
+        return np.linalg.qr(check_random_state(random_state).standard_normal((n, k)))[0]
     start = check.dense(check.matrix(getattr(start, "eigenvectors", start), "start"), "start")
     if start.shape[0] != n:
         raise ValueError(f"start has shape {start.shape}; {n} rows are needed, as in A")

@@ -23,7 +23,7 @@ Transactions on Information Theory, 2014.
 """
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from math import cos, pi, sin, sqrt
 from numbers import Number
 from typing import NamedTuple
@@ -39,8 +39,8 @@ from sklearn.utils import check_random_state
 
 from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE, Matrix
-from mflib.eigen import column_lengths, multiply
-from mflib.iteration import Iterate, drive, record, warn_unless_converged
+from mflib.eigen import column_lengths, davidson_steps, multiply, new_directions, rough_norm
+from mflib.iteration import Iterate, drive, nth, record, warn_unless_converged
 
 # Below this size the full decomposition takes a few milliseconds.
 _SMALL = 200
@@ -64,7 +64,8 @@ class SVD(NamedTuple):
 class SVDStep(Iterate):
     """One iterate: the k best singular triples in the block, and the residuals ‖Av − σu‖.
 
-    Like an `SVD` it unpacks as `U, singular_values, Vt`.
+    Aᵀu = σv up to rounding, or the other way round with residuals ‖Aᵀu − σv‖. Like an `SVD` it
+    unpacks as `U, singular_values, Vt`.
     """
 
     algorithm = "SVD"
@@ -112,7 +113,8 @@ def numerical_rank(
     2
     """
     singular_values = _check_singular_values(singular_values)
-    rtol = max(shape) * np.finfo(float).eps if rtol is None else check.non_negative(rtol, "rtol")
+    precision = max(_check_shape(shape)) * np.finfo(float).eps
+    rtol = precision if rtol is None else check.non_negative(rtol, "rtol")
     return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
 
 
@@ -151,7 +153,7 @@ def left_vectors(
            [0., 0.],
            [0., 0.]])
     """
-    A, V = check.matrix(A), check.matrix(V, "V")
+    A, V = check.matrix(A), check.dense(check.matrix(V, "V"), "V")
     singular_values = _check_singular_values(singular_values)
     (m, n), k = A.shape, len(singular_values)
     if V.shape != (n, k):
@@ -228,18 +230,7 @@ def block_power_steps(
     >>> next(block_power_steps([[3, 0], [4, 5]], 2)).singular_values.round(6)
     array([6.708204, 2.236068])
     """
-    A, k, block = _as_block(A, start, n_oversamples, random_state)
-
-    def iterate(X):
-        for n_iter in count():
-            Q, _ = np.linalg.qr(X)
-            P, R = np.linalg.qr(multiply(A.T, Q))
-            W, singular_values, Zt = np.linalg.svd(R.T)
-            X = multiply(A, P)
-            U, Vt = Q @ W[:, :k], Zt[:k] @ P.T
-            yield _step(n_iter, U, singular_values[:k], Vt, X @ Zt[:k].T, k)
-
-    return iterate(block)
+    return _iterate(*_as_block(A, start, n_oversamples, random_state), keep=False)
 
 
 def block_krylov_steps(
@@ -267,24 +258,7 @@ def block_krylov_steps(
     >>> [round(float(step.singular_values[0]), 6) for step in steps]
     [6.580992, 6.708204]
     """
-    A, k, block = _as_block(A, start, n_oversamples, random_state)
-
-    def iterate(X):
-        negligible = NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
-        Q, P = np.empty((A.shape[0], 0)), np.empty((A.shape[1], 0))
-        AP = Q
-        for n_iter in count():
-            Q_new = _new_directions(Q, X, negligible)
-            if n_iter and not Q_new.size:
-                return
-            P_new = _new_directions(P, multiply(A.T, Q_new), negligible)
-            X = multiply(A, P_new)
-            Q, P, AP = np.hstack([Q, Q_new]), np.hstack([P, P_new]), np.hstack([AP, X])
-            W, singular_values, Zt = np.linalg.svd(Q.T @ AP, full_matrices=False)
-            U, Vt = Q @ W[:, :k], Zt[:k] @ P.T
-            yield _step(n_iter, U, singular_values[:k], Vt, AP @ Zt[:k].T, k)
-
-    return iterate(block)
+    return _iterate(*_as_block(A, start, n_oversamples, random_state), keep=True)
 
 
 def randomized_svd(
@@ -352,26 +326,27 @@ def truncated_svd(
     *,
     method: str = "auto",
     tol: float = 1e-4,
-    max_iter: int = 100,
+    max_iter: int = 1000,
     random_state=None,
 ) -> SVDResult:
     """Compute the k largest singular triples of a matrix.
 
-    The iteration stops when every residual ‖Av − σu‖ is at most `tol` σ₁ (Aᵀu = σv holds up to
-    rounding). Then each σ lies within `tol` σ₁ of a singular value of A (theorem); where that one
-    has no close neighbour, the error is about the square of the residual, divided by the distance
-    to the neighbour, and much smaller (rule of thumb). That they are the largest ones is almost
-    sure, because the start is random, but no residual can prove it.
+    The iteration stops when every residual, the larger one of ‖Av − σu‖ and ‖Aᵀu − σv‖ (the other
+    is rounding), is at most `tol` σ₁. Then each σ lies within `tol` σ₁ of a singular value of A
+    (theorem); where that one has no close neighbour, the error is about the square of the residual,
+    divided by the distance to the neighbour, and much smaller (rule of thumb). That they are the
+    largest ones is almost sure, because the start is random, but no residual can prove it.
 
     Parameters
     ----------
     A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
     k : int
         Number of singular triples, 1 to min(m, n).
-    method : {"auto", "block_krylov", "block_power", "full"}
-        "full" decomposes the whole matrix and keeps k triples. "auto" takes "full" for a small
-        array or a large k; else block Krylov, and for an array that turns out to need more than a
-        third of all directions, "full" after all.
+    method : {"auto", "davidson", "block_krylov", "block_power", "full"}
+        "davidson" finds eigenvectors of AᵀA, or of AAᵀ if that is smaller, by `davidson_steps` of
+        lesson 1, without forming it; "full" decomposes the whole matrix and keeps k triples. "auto"
+        takes "davidson", but "full" for an array that is small, a large k, and an array that turns
+        out to need more than a third of all directions.
     tol : float
         Relative size of the residuals at which to stop. Rounding may keep them above 1e-12.
     max_iter : int
@@ -394,18 +369,23 @@ def truncated_svd(
     A = check.matrix(A)
     k = check.count(k, "k", largest=min(A.shape))
     tol, max_iter = check.limits(tol, max_iter)
-    check.choice(method, ("auto", "block_krylov", "block_power", "full"), "method")
+    check.choice(method, ("auto", "davidson", "block_krylov", "block_power", "full"), "method")
     can_fall_back = method == "auto" and isinstance(A, np.ndarray)
-    if can_fall_back:  # until the blocks fill a third of all directions
-        max_iter = min(max_iter, min(A.shape) // (3 * (k + 10)) - 1)
+    if can_fall_back:  # until the search has gone in a third of all directions
+        max_iter = min(max_iter, min(A.shape) // (3 * k) - 1)
     if method == "full" or (can_fall_back and (min(A.shape) <= _SMALL or max_iter < 1)):
         return _full_svd(A, k)
-    steps = block_power_steps if method == "block_power" else block_krylov_steps
+    if method == "block_power":
+        steps = block_power_steps(A, k, random_state=random_state)
+    elif method == "block_krylov":
+        steps = block_krylov_steps(A, k, random_state=random_state)
+    else:
+        steps = _from_eigenvectors(A, k, tol, max_iter, random_state)
 
     def settled(step):
         return step.residuals.max() <= tol * step.singular_values[0]
 
-    run = drive(steps(A, k, random_state=random_state), max_iter, settled)
+    run = drive(steps, max_iter, settled)
     if can_fall_back and not run.converged:
         return _full_svd(A, k)
     if not run.converged:
@@ -415,6 +395,30 @@ def truncated_svd(
             "allow more steps, a larger tol, or use method='full'"
         )
     return run.result(SVDResult)
+
+
+def _from_eigenvectors(A, k, tol, max_iter, random_state):
+    """Yield triples from eigenvectors of AᵀA or AAᵀ, the smaller one, and better ones after them.
+
+    Squaring costs half of the digits. The SVD of the thin AV brings back those of the singular
+    values, and block Krylov steps, which are seldom needed, those of the vectors.
+    """
+    A = _check_transposable(A)
+    tall = A if A.shape[0] >= A.shape[1] else A.T
+    size = rough_norm(A) or 1.0  # divided by it, squares neither overflow nor vanish
+
+    def product(x):
+        return multiply(tall.T, multiply(tall, x) / size) / size
+
+    gram = LinearOperator(2 * tall.shape[1:], product, matmat=product, dtype=np.float64)
+    step = nth(davidson_steps(gram, k, tol=tol, random_state=random_state), max_iter)
+    U, singular_values, Zt = np.linalg.svd(multiply(tall, step.eigenvectors), full_matrices=False)
+    V = step.eigenvectors @ Zt.T
+    residuals = column_lengths(multiply(tall.T, U) - V * singular_values)
+    U, V = (U, V) if tall is A else (V, U)
+    yield SVDStep(step.n_iter, _signed(U, singular_values, V.T), residuals)
+    more = _iterate(A, k, U * singular_values, step.n_iter + 1, keep=True)
+    yield from islice(more, max_iter - step.n_iter)
 
 
 def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
@@ -502,7 +506,11 @@ def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
     A = check.dense(check.matrix(A))
     U, singular_values, Vt = svd(A, full_matrices=False)
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
-    return (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverse = (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
+    if not np.isfinite(inverse).all():
+        raise FloatingPointError("the pseudo-inverse of A overflows; scale A up first")
+    return inverse
 
 
 def optimal_hard_threshold(
@@ -544,7 +552,7 @@ def optimal_hard_threshold(
     >>> round(optimal_hard_threshold((3, 3), singular_values=[9, 1, 0.9]), 3)
     2.858
     """
-    smaller, larger = sorted(check.count(side, "a side of shape") for side in shape)
+    smaller, larger = sorted(_check_shape(shape))
     beta = smaller / larger
     factor = sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + sqrt(beta**2 + 14 * beta + 1)))
     if (noise is None) == (singular_values is None):
@@ -627,17 +635,22 @@ def _as_block(A, start, n_oversamples, random_state):
     return A, k, np.hstack([*known, multiply(A, random)])
 
 
-def _new_directions(basis, block, negligible):
-    """Return orthonormal columns that extend the orthonormal basis to span the block too.
-
-    The second pass removes what the division by a small length blew up in the first.
-    """
-    for smallest in (negligible, 0.1):
-        block = block - basis @ (basis.T @ block)
-        block, R = np.linalg.qr(block)
-        W, lengths, _ = np.linalg.svd(R)
-        block = block @ W[:, lengths > smallest]
-    return block
+def _iterate(A, k, X, n_before=0, *, keep):
+    """Go through the iterates of block power iteration or, if all blocks are kept, block Krylov."""
+    negligible = NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
+    for n_iter in count(n_before):
+        if n_iter == n_before or not keep:
+            Q, P, AP = (np.empty((side, 0)) for side in (*A.shape, A.shape[0]))
+            B = np.empty((0, 0))  # QᵀAP, block bidiagonal: AᵀQ lies in the span of P as it was then
+        Q_new = new_directions(Q, X, negligible)
+        if Q.size and not Q_new.size:
+            return
+        AtQ = multiply(A.T, Q_new)
+        P_new = new_directions(P, AtQ, negligible)
+        X = multiply(A, P_new)
+        Q, P, AP = np.hstack([Q, Q_new]), np.hstack([P, P_new]), np.hstack([AP, X])
+        B = np.vstack([np.pad(B, ((0, 0), (0, P_new.shape[1]))), AtQ.T @ P])
+        yield _step(n_iter, k, Q, B, P, AP)
 
 
 def _complete(U, k):
@@ -645,7 +658,7 @@ def _complete(U, k):
     if U.shape[1] == k:
         return U
     extra = np.random.default_rng(0).standard_normal((U.shape[0], k - U.shape[1]))
-    return np.hstack([U, _new_directions(U, extra, NEGLIGIBLE)])
+    return np.hstack([U, new_directions(U, extra, NEGLIGIBLE)])
 
 
 def _signed(U, singular_values, Vt):
@@ -656,12 +669,17 @@ def _signed(U, singular_values, Vt):
     return SVD(U * signs, singular_values, Vt * signs[:, None])
 
 
-def _step(n_iter, U, singular_values, Vt, AV, k):
-    """Return an iterate, with zeros (and fitting vectors) where A has a rank below k."""
-    residuals = column_lengths(AV - U * singular_values)
-    zeros = (0, k - len(singular_values))
-    triples = _signed(_complete(U, k), np.pad(singular_values, zeros), _complete(Vt.T, k).T)
-    return SVDStep(n_iter, triples, np.pad(residuals, zeros))
+def _step(n_iter, k, Q, B, P, AP):
+    """Return the k best triples in the spans of Q and P, where B = QᵀAP.
+
+    Where A has a rank below k, zeros and fitting vectors fill them up.
+    """
+    W, singular_values, Zt = np.linalg.svd(B, full_matrices=False)
+    W, singular_values, Zt = W[:, :k], singular_values[:k], Zt[:k]
+    U, zeros = Q @ W, (0, k - len(singular_values))
+    residuals = np.pad(column_lengths(AP @ Zt.T - U * singular_values), zeros)
+    U, V = _complete(U, k), _complete(P @ Zt.T, k)
+    return SVDStep(n_iter, _signed(U, np.pad(singular_values, zeros), V.T), residuals)
 
 
 def _full_svd(A, k):
@@ -690,8 +708,15 @@ def _check_transposable(A):
     return A
 
 
+def _check_shape(shape):
+    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+        raise ValueError(f"shape is {shape!r}; two whole numbers (m, n) are needed")
+    return [check.count(side, "a side of shape") for side in shape]
+
+
 def _check_singular_values(singular_values):
-    singular_values = check.matrix(np.atleast_2d(singular_values), "singular_values").ravel()
+    check.not_masked(singular_values, "singular_values")
+    singular_values = check.matrix([singular_values], "singular_values")[0]
     if singular_values.min() < 0 or (np.diff(singular_values) > 0).any():
         raise ValueError("singular_values must be at least 0 and in falling order")
     return singular_values

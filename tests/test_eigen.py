@@ -14,6 +14,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from mflib.eigen import (
     characteristic_polynomial,
     convergence_rate,
+    davidson_steps,
     deflate,
     google_matrix,
     line_angle,
@@ -57,7 +58,7 @@ def symmetric_matrices(draw):
 def by_modulus(S):
     """Return NumPy's eigenpairs in order of falling modulus."""
     eigenvalues, vectors = np.linalg.eigh(S)
-    order = np.argsort(-np.abs(eigenvalues))
+    order = np.argsort(-np.abs(eigenvalues), kind="stable")
     return eigenvalues[order], vectors[:, order]
 
 
@@ -366,6 +367,8 @@ def test_the_scale_of_the_matrix_does_not_matter(scale):
     one = power_iteration(scale * S, random_state=0)
     pairs = top_eigenpairs(scale * S, 3, random_state=0)
     block = orthogonal_iteration(scale * S, 2, random_state=0)
+    *_, davidson = davidson_steps(scale * S, 2, random_state=0)
+    assert_allclose(davidson.eigenvalues / scale, [5, -3])
     assert one.converged
     assert pairs.converged
     assert block.converged
@@ -393,6 +396,7 @@ def test_the_length_of_a_vector_does_not_matter(scale):
         lambda M: rayleigh_quotient(M, np.ones(5)),
         lambda M: top_eigenpairs(M, 1),
         lambda M: orthogonal_iteration(M, 2),
+        google_matrix,
     ],
 )
 def test_overflow_is_refused(method):
@@ -481,6 +485,50 @@ def test_a_full_block_is_solved_at_once(S, seed):
     assert_eigenpairs(S, block.eigenvalues, block.eigenvectors)
 
 
+@given(symmetric_matrices(), SEEDS, st.data())
+def test_davidson_ends_with_the_pairs_of_eigh(S, seed, data):
+    k = data.draw(st.integers(1, len(S)))
+    steps = list(davidson_steps(S, k, tol=1e-12, random_state=seed))
+    assert_eigenpairs(S, steps[-1].eigenvalues, steps[-1].eigenvectors)
+    for step in steps:
+        errors = S @ step.eigenvectors - step.eigenvectors * step.eigenvalues
+        atol = 1e-14 * np.abs(S).max()
+        assert_allclose(step.residuals, np.linalg.norm(errors, axis=0), atol=atol)
+    again = next(davidson_steps(S, steps[0]))
+    assert_allclose(again.eigenvalues, steps[0].eigenvalues, atol=1e-13 * np.abs(S).max())
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_davidson_beats_orthogonal_iteration_through_its_restarts(k):
+    """With gaps of one percent both are slow, and Davidson's basis is restarted."""
+    spectrum = 0.99 ** np.arange(150) * np.where(np.arange(150) % 7, 1, -1)
+    S, _ = symmetric(spectrum)
+    *_, last = davidson_steps(S, k, tol=1e-6, random_state=0)
+    assert last.n_iter * k > 5 * k + 20
+    assert_allclose(last.eigenvalues, spectrum[:k], rtol=1e-9)
+    rival = nth(orthogonal_steps(S, k, random_state=0), last.n_iter)
+    assert last.residuals.max() < 1e-6 < rival.residuals.max() / 100
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("copies", [(1, 3), (3, 5), (10, 1), (2, 2)])
+def test_davidson_finds_all_copies_among_k_and_tells_close_ones_apart(copies, seed):
+    spectrum = np.repeat([1, 0.99, *np.linspace(0.9, 0.1, 60)], [*copies, *60 * [1]])
+    S, _ = symmetric(spectrum, seed)
+    for k in (1, 2, 3, 4, 10):
+        *_, last = davidson_steps(S, k, tol=1e-6, random_state=seed)
+        assert_allclose(last.eigenvalues, spectrum[:k], rtol=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_davidson_of_a_low_rank_or_of_no_matrix_ends(k):
+    for spectrum in ([0.0] * 5, [2.0, 0, 0, 0, 0], [3.0, -3, 1, 0, 0], [1.0] * 5):
+        S, _ = symmetric(np.array(spectrum))
+        *_, last = davidson_steps(S, k, random_state=0)
+        assert_allclose(np.abs(last.eigenvalues), np.abs(spectrum[:k]), atol=1e-12)
+        assert_allclose(last.eigenvectors.T @ last.eigenvectors, np.eye(k), atol=1e-12)
+
+
 @given(st.integers(1, 6), SEEDS)
 def test_characteristic_polynomial_agrees_with_numpy(n, seed):
     M = np.random.default_rng(seed).standard_normal((n, n))
@@ -525,6 +573,17 @@ def test_google_matrix(n, damping, as_sparse, seed):
         assert_allclose(result.eigenvector / result.eigenvector.sum(), rank, atol=1e-8)
 
 
+@given(st.lists(st.floats(-300, 290), min_size=4, max_size=4), SEEDS)
+def test_the_scale_of_each_row_of_links_does_not_matter(exponents, seed):
+    links = np.random.default_rng(seed).integers(0, 3, (4, 4)).astype(float)
+    scaled = links * 10.0 ** np.array(exponents)[:, None]
+    expected, found = (
+        google_matrix(kind(M)) @ np.eye(4)
+        for kind, M in ((np.array, links), (sparse.csr_array, scaled))
+    )
+    assert_allclose(found, expected, atol=1e-12)
+
+
 @given(st.floats(0, np.pi), st.sampled_from([-1e-9, -1.0, 1.0, 1e9]))
 def test_line_angle_ignores_length_and_sign(angle, factor):
     v = factor * np.array([np.cos(angle), np.sin(angle)])
@@ -557,6 +616,7 @@ TAKERS = [
     lambda M: deflate(M, 1, [1, 1]),
     lambda M: top_eigenpairs(M, 1),
     lambda M: orthogonal_steps(M, 1),
+    lambda M: davidson_steps(M, 1),
     lambda M: orthogonal_iteration(M, 1),
 ]
 
@@ -608,6 +668,8 @@ def test_a_bad_vector_is_refused(taker, v, sentence):
         (lambda: orthogonal_iteration(A, 1.0), "k is 1.0; a whole number is needed"),
         (lambda: top_eigenpairs([[1, 2], [3, 4]], 1), "A is not symmetric"),
         (lambda: orthogonal_steps([[1, 2], [3, 4]], 1), "A is not symmetric"),
+        (lambda: davidson_steps([[1, 2], [3, 4]], 1), "A is not symmetric"),
+        (lambda: davidson_steps(A, 1, tol="small"), "tol is 'small'; a finite real number"),
         (lambda: orthogonal_steps(A, 3), "k is 3; at most 2 is needed"),
         (lambda: orthogonal_steps(A, True), "k is True; a whole number is needed"),
         (lambda: orthogonal_steps(A, [1, 0]), r"start has shape \(2,\); a matrix with two"),
@@ -628,6 +690,7 @@ def test_a_bad_vector_is_refused(taker, v, sentence):
             "links has 1 negative entry; google_mat",
         ),
         (lambda: google_matrix(A, 1.5), "damping is 1.5; a number from 0 to 1 is needed"),
+        (lambda: rayleigh_quotient(A, np.ma.array([1, 2], mask=[1, 0])), "v has masked entries"),
         (lambda: google_matrix([[1, 2]]), r"links has shape \(1, 2\); a square matrix"),
     ],
 )

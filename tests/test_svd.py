@@ -72,6 +72,7 @@ METHODS = {
     "auto": truncated_svd,
     "truncated power": partial(truncated_svd, method="block_power", tol=1e-9, max_iter=5000),
     "truncated Krylov": partial(truncated_svd, method="block_krylov", tol=1e-9),
+    "Davidson": partial(truncated_svd, method="davidson", tol=1e-9),
     "randomized": partial(randomized_svd, n_iter=60),
     "Krylov": partial(block_krylov_svd, n_iter=20),
 }
@@ -100,7 +101,7 @@ def test_every_method_finds_the_singular_triples(name, method):
         assert_is_svd(A, METHODS[method](A, k, random_state=0), k)
 
 
-@pytest.mark.parametrize("method", ["block_power", "block_krylov", "full", "auto"])
+@pytest.mark.parametrize("method", ["block_power", "block_krylov", "davidson", "full", "auto"])
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
 def test_sparse_matrices_and_operators_give_what_arrays_give(form, method):
     S = form(sparse.random_array((80, 50), density=0.1, rng=np.random.default_rng(0)))
@@ -120,6 +121,38 @@ def test_an_operator_needs_no_more_than_products_with_vectors():
         operator = LinearOperator(M.shape, lambda x, M=M: M @ x, lambda x, M=M: M.T @ x)
         for k in (3, 25):
             assert_is_svd(M, truncated_svd(operator, k, tol=1e-10, random_state=0), k)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("copies", [(1, 3), (3, 5), (10, 1)])
+def test_copies_of_a_singular_value_and_close_ones_are_all_found(copies, turned, seed):
+    sigma = np.repeat([1, 0.99, *np.linspace(0.9, 0.1, 90)], [*copies, *90 * [1]])
+    places = np.random.default_rng(seed).permutation(400)[: len(sigma)]
+    A = sparse.coo_array((sigma, (places, np.arange(len(sigma)))), shape=(400, 150))
+    for k in (1, 2, 3, 4, 10):
+        result = truncated_svd(A.T if turned else A, k, random_state=seed)
+        assert result.converged
+        assert_allclose(result.singular_values, sigma[:k], atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-160, 1e160, 1e250])
+def test_the_scale_of_a_sparse_matrix_does_not_matter(scale):
+    A = sparse.random_array((80, 50), density=0.1, rng=0, format="csr")
+    expected = truncated_svd(A, 3, random_state=0)
+    result = truncated_svd(scale * A, 3, random_state=0)
+    assert result.converged
+    assert_allclose(result.singular_values / scale, expected.singular_values)
+    assert_allclose(result.Vt, expected.Vt, atol=1e-8)
+
+
+def test_digits_that_the_squares_lose_come_back():
+    """With σ from 1 to 1e-9 the eigenvalues of AᵀA reach down to 1e-18, below rounding."""
+    A = random_matrix(80, 50, 50, decay=10**-0.5)
+    for kind in (aslinearoperator(A), aslinearoperator(A.T), sparse.csr_array(A)):
+        result = truncated_svd(kind, 19, tol=1e-11, random_state=0)
+        assert result.converged
+        assert_allclose(result.singular_values, 10 ** (-0.5 * np.arange(19)), atol=1e-12)
 
 
 @settings(max_examples=60)
@@ -176,7 +209,7 @@ def test_randomized_svd_is_as_accurate_as_scikit_learns():
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
-@pytest.mark.parametrize("method", ["auto", "block_krylov", "block_power"])
+@pytest.mark.parametrize("method", ["auto", "davidson", "block_krylov", "block_power"])
 def test_truncated_svd_keeps_its_promise_of_accuracy(method, tol):
     A = random_matrix(400, 300, 300, decay=0.95)
     result = truncated_svd(A, 8, method=method, tol=tol, random_state=0)
@@ -195,6 +228,15 @@ def test_auto_falls_back_to_the_full_decomposition_where_krylov_would_be_slow():
     assert all(np.array_equal(a, b) for a, b in zip(fast, full, strict=True))
     assert fast.message == full.message == "decomposed in full"
     assert full.converged
+
+
+@pytest.mark.parametrize("method", ["davidson", "block_krylov", "block_power"])
+@pytest.mark.parametrize("max_iter", [0, 1, 2])
+def test_no_method_takes_more_steps_than_allowed(method, max_iter):
+    A = sparse.csr_array(np.random.default_rng(0).standard_normal((60, 50)))
+    result = truncated_svd(A, 3, method=method, tol=1e-14, max_iter=max_iter, random_state=0)
+    assert not result.converged
+    assert result.n_iter == max_iter
 
 
 def test_a_result_says_how_it_ended():
@@ -428,6 +470,15 @@ REFUSALS = {
     "the number of columns of V is 6; at most 4": lambda: left_vectors(
         SLIDE, np.eye(6), np.ones(6)
     ),
+    "V is sparse or an operator; an array": lambda: left_vectors(A, sparse.eye_array(3), [1, 0, 0]),
+    "shape is 3; two whole numbers (m, n) are needed": lambda: numerical_rank([1], 3),
+    "shape is (3, 4, 5); two whole numbers": lambda: optimal_hard_threshold((3, 4, 5), noise=1),
+    "a side of shape is 2.5; a whole number": lambda: numerical_rank([1], (2.5, 2)),
+    "singular_values has masked entries": lambda: eckart_young_error(
+        np.ma.masked_less([2, 1], 2), 1
+    ),
+    "singular_values is not a matrix": lambda: eckart_young_error([[2], 1], 1),
+    "singular_values has 1 entry that is NaN": lambda: eckart_young_error([np.nan], 1),
     "singular_values must be at least 0": lambda: eckart_young_error([1, 2], 1),
     "ord is 'nuc'; use one of 'fro', 2": lambda: eckart_young_error([2, 1], 1, ord="nuc"),
     "pass either noise (if known)": lambda: optimal_hard_threshold((3, 4)),
@@ -454,6 +505,11 @@ def test_refusals_say_what_is_wrong(message):
 def test_overflow_is_refused():
     with pytest.raises(FloatingPointError, match=r"exceeds 1e\+300; scale A down first"):
         truncated_svd(np.full((3, 3), 1e308), 1, method="block_power")
+
+
+def test_an_overflowing_inverse_is_refused():
+    with pytest.raises(FloatingPointError, match="pseudo-inverse of A overflows; scale A up first"):
+        pseudo_inverse(np.diag([1e-310, 1e-311]), rtol=0)
 
 
 @pytest.mark.parametrize("turned", [False, True])
