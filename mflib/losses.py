@@ -37,13 +37,16 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, gammaln, kl_div, logit, xlogy
+from scipy.special import expit, gammaln, logit, xlogy
 from sklearn.utils import check_random_state
 
 from mflib import _validation as check
 from mflib._compiled import compiled
 
-_TINIEST = np.finfo(float).tiny
+_SMALLEST = np.finfo(float).smallest_subnormal
+
+# A loss that exceeds the range of numbers is infinite; 0 log 0 is seen to where it occurs.
+_quietly = np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore")
 
 
 class Loss(ABC):
@@ -58,6 +61,8 @@ class Loss(ABC):
     noise_model : str
     noise_parameter : str or None
         What s is, in words; None for a noise model without a parameter.
+    noise_power : int
+        The dispersion is this power of s.
     degree : int or None
         The degree of homogeneity: scaling data and reconstruction by γ scales the loss by γ^degree.
     domain : str
@@ -69,10 +74,12 @@ class Loss(ABC):
     name: str
     noise_model: str
     noise_parameter: str | None = None
+    noise_power: int = 0
     degree: int | None = None
     domain: str
     takes_scores: bool = False
 
+    @_quietly
     def entries(self, X: ArrayLike, Y: ArrayLike) -> np.ndarray:
         """Return the loss of each entry.
 
@@ -111,14 +118,16 @@ class Loss(ABC):
         """
         return self.total(*self._check(X, Y))
 
-    def total(self, X: np.ndarray, Y: np.ndarray) -> float:
-        """Return what `value` does, of arrays that were checked before.
+    @_quietly
+    def total(self, X: np.ndarray, Y: np.ndarray, axis: int | None = None) -> float | np.ndarray:
+        """Return what `value` does, of arrays that were checked before, or the sums along an axis.
 
         Where Y overflowed, in an iteration that diverges, it is infinite or NaN.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self._total(X, Y)
+        total = self._total(X, Y, axis)
+        return float(total) if axis is None else total
 
+    @_quietly
     def gradient(self, X: ArrayLike, Y: ArrayLike) -> np.ndarray:
         """Return the derivative of the loss with respect to each entry of Y.
 
@@ -137,6 +146,7 @@ class Loss(ABC):
         """
         return self._gradient(*self._check(X, Y))
 
+    @_quietly
     def negative_log_density(self, X: ArrayLike, Y: ArrayLike, noise: float = 1.0) -> np.ndarray:
         """Return −log p(x | y) of each entry (a density, or a probability for counts).
 
@@ -182,7 +192,7 @@ class Loss(ABC):
         >>> [loss.dispersion(3) for loss in map(find_loss, ("squared", "absolute"))]
         [9.0, 3.0]
         """
-        return self._dispersion(self._check_noise(noise))
+        return self._check_noise(noise) ** self.noise_power
 
     def variance(self, Y: ArrayLike, noise: float = 1.0) -> np.ndarray:
         """Return the variance of the data around the reconstruction Y, entry by entry.
@@ -201,15 +211,14 @@ class Loss(ABC):
         Y = self._check_reconstruction(_as_array(Y, "Y"))
         return np.asarray(self._variance(Y, self._check_noise(noise)))
 
+    @_quietly
     def mean(self, Y: ArrayLike) -> np.ndarray:
         """Return the mean of the data around Y: Y itself, p if logistic, eʸ if poisson.
 
         It keeps single precision, and takes infinite numbers.
         """
-        Y = np.asarray(Y)
-        Y = self._check_reconstruction(Y.astype(np.result_type(Y, np.float32), copy=False))
-        with np.errstate(over="ignore"):
-            return self._mean(Y)
+        Y = np.asarray(Y, np.result_type(Y, np.float32))
+        return self._mean(self._check_reconstruction(Y))
 
     def best_constant(self, X: np.ndarray) -> float:
         """Return the y of smallest loss among the reconstructions that are y everywhere.
@@ -252,9 +261,6 @@ class Loss(ABC):
     def _entries(self, X, Y): ...
 
     @abstractmethod
-    def _variance(self, Y, s): ...
-
-    @abstractmethod
     def _sample(self, Y, s, random_state): ...
 
     def _gradient(self, X, Y):
@@ -263,15 +269,15 @@ class Loss(ABC):
     def _mean(self, Y):
         return Y
 
-    def _dispersion(self, s):
-        return 1.0
+    def _variance(self, Y, s):
+        return self._mean(Y)
 
     def _rest(self, X, s):
         """Return the terms of the negative log-density that do not depend on Y."""
         return 0.0
 
-    def _total(self, X, Y):
-        return float(self._entries(X, Y).sum(dtype=np.float64))
+    def _total(self, X, Y, axis):
+        return self._entries(X, Y).sum(axis, dtype=np.float64)
 
     def _score(self, mean, smallest):
         """Return the y of that mean, a finite one for a mean at an end of the domain."""
@@ -295,14 +301,11 @@ class Loss(ABC):
     def _check_noise(self, noise):
         noise = check.positive(noise, "noise")
         if self.noise_parameter is None and noise != 1:
-            raise ValueError(
-                f"noise is {noise}; {self.noise_model} noise has no parameter, leave 1"
-            )
+            raise ValueError(f"noise is {noise}; {self.noise_model} noise has no parameter")
         return noise
 
     def _refuse(self, outside, A, name):
-        count = np.count_nonzero(outside)
-        if count:
+        if count := np.count_nonzero(outside):
             entries = "entry" if count == 1 else "entries"
             raise ValueError(f"{name} has {count} {entries} outside the domain: {self.domain}")
         return A
@@ -314,18 +317,17 @@ class SquaredLoss(Loss):
     name = "squared"
     noise_model = "Gaussian"
     noise_parameter = "the standard deviation"
+    noise_power = 2
     degree = 2
     domain = "the squared loss takes all real numbers"
 
     def _entries(self, X, Y):
         return (X - Y) ** 2 / 2
 
-    def _total(self, X, Y):
+    def _total(self, X, Y, axis):
         error = np.subtract(Y, X, dtype=np.float64)
-        return float(np.vdot(error, error)) / 2  # without a table of squares
-
-    def _dispersion(self, s):
-        return s**2
+        error *= error  # without another table
+        return error.sum(axis) / 2
 
     def _rest(self, X, s):
         return np.log(s * np.sqrt(2 * np.pi))
@@ -346,6 +348,7 @@ class AbsoluteLoss(Loss):
     name = "absolute"
     noise_model = "Laplace"
     noise_parameter = "the scale"
+    noise_power = 1
     degree = 1
     domain = "the absolute loss takes all real numbers"
 
@@ -354,9 +357,6 @@ class AbsoluteLoss(Loss):
 
     def _gradient(self, X, Y):
         return np.sign(Y - X)
-
-    def _dispersion(self, s):
-        return s
 
     def _rest(self, X, s):
         return np.log(2 * s)
@@ -386,20 +386,16 @@ class KullbackLeiblerLoss(Loss):
     domain = "the Kullback–Leibler loss needs numbers of at least 0"
 
     def _entries(self, X, Y):
-        return kl_div(X, Y)  # knows the zeros
+        return np.where(X == 0, 0, X * _log_ratio(X, Y)) - X + Y
 
     def _gradient(self, X, Y):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 1 - np.where(X == 0, 0, X / Y)
+        return 1 - np.where(X == 0, 0, X / Y)
 
     def _rest(self, X, s):
-        return gammaln(X + 1) - xlogy(X, X) + X
-
-    def _variance(self, Y, s):
-        return Y
+        return _beyond_stirling(X)
 
     def _sample(self, Y, s, random_state):
-        return random_state.poisson(Y)
+        return random_state.poisson(self._mean(Y))
 
     def _outside(self, A):
         return A < 0
@@ -415,28 +411,25 @@ class ItakuraSaitoLoss(Loss):
     name = "itakura-saito"
     noise_model = "multiplicative Gamma"
     noise_parameter = "the relative standard deviation"
+    noise_power = 2
     degree = 0
     domain = "the Itakura–Saito loss needs numbers above 0, because it takes the logarithm of X/Y"
 
     def _entries(self, X, Y):
-        return X / Y - np.log(X / Y) - 1
+        return X / Y - _log_ratio(X, Y) - 1
 
     def _gradient(self, X, Y):
-        return (Y - X) / Y**2
-
-    def _dispersion(self, s):
-        return s**2
+        return (Y - X) / Y / Y  # Y² may leave the range of numbers
 
     def _rest(self, X, s):
-        shape = 1 / s**2
-        return gammaln(shape) + shape - shape * np.log(shape) + np.log(X)
+        return _beyond_stirling(1 / s**2) + 2 * np.log(s) + np.log(X)
 
     def _variance(self, Y, s):
         return s**2 * Y**2
 
     def _sample(self, Y, s, random_state):
         # For large s a draw may underflow to 0, which the loss would refuse.
-        return np.maximum(Y * random_state.gamma(1 / s**2, s**2, Y.shape), _TINIEST)
+        return np.maximum(Y * random_state.gamma(1 / s**2, s**2, Y.shape), _SMALLEST)
 
     def _outside(self, A):
         return A <= 0
@@ -492,30 +485,16 @@ class PoissonLoss(KullbackLeiblerLoss):
     def _gradient(self, X, Y):
         return np.exp(Y) - X
 
-    def _variance(self, Y, s):
-        return np.exp(Y)
-
     def _mean(self, Y):
         return np.exp(Y)
 
     def _score(self, mean, smallest):
         return float(np.log(max(mean, smallest)))
 
-    def _sample(self, Y, s, random_state):
-        return random_state.poisson(np.exp(Y))
 
+_KINDS = SquaredLoss, AbsoluteLoss, KullbackLeiblerLoss, ItakuraSaitoLoss, LogisticLoss, PoissonLoss
 
-LOSSES: dict[str, Loss] = {
-    loss.name: loss
-    for loss in (
-        SquaredLoss(),
-        AbsoluteLoss(),
-        KullbackLeiblerLoss(),
-        ItakuraSaitoLoss(),
-        LogisticLoss(),
-        PoissonLoss(),
-    )
-}
+LOSSES: dict[str, Loss] = {kind.name: kind() for kind in _KINDS}
 
 # The losses whose derivative is E[x | y] − x, and their numbers in compiled loops.
 CANONICAL = ("squared", "logistic", "poisson")
@@ -587,17 +566,24 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
     if beta in named:
         return LOSSES[named[beta]].entries(X, Y)
     X, Y = _broadcast(_as_array(X, "X"), _as_array(Y, "Y"))
-    smallest, smallest_reconstruction = X.min(), Y.min()
-    if (
-        min(smallest, smallest_reconstruction) < 0
-        or (beta < 1 and smallest_reconstruction == 0)
-        or (beta < 0 and smallest == 0)
-    ):
+    if min(X.min(), Y.min()) < 0 or (beta < 1 and Y.min() == 0) or (beta < 0 and X.min() == 0):
         raise ValueError(
             f"X or Y is outside the domain for beta = {beta:g}; "
             "X, Y >= 0 are needed, and Y > 0 if beta < 1, and X > 0 if beta <= 0"
         )
     return (X**beta + (beta - 1) * Y**beta - beta * X * Y ** (beta - 1)) / (beta * (beta - 1))
+
+
+def _log_ratio(X, Y):
+    """Return log(X / Y), also where the quotient leaves the range of numbers."""
+    (x, power_of_x), (y, power_of_y) = np.frexp(X), np.frexp(Y)
+    return np.log(x / y) + (power_of_x - power_of_y) * np.log(2)
+
+
+def _beyond_stirling(x):
+    """Return log Γ(x + 1) − x log x + x; for large x these terms leave no digit of each other."""
+    series = np.log(2 * np.pi * np.maximum(x, 1)) / 2 + 1 / (12 * np.maximum(x, 1))
+    return np.where(x > 1e4, series, gammaln(x + 1) - xlogy(x, x) + x)
 
 
 def _as_array(X, name):

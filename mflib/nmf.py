@@ -16,6 +16,10 @@ zero for ever, even where that is wrong: start without zeros. Coordinate descent
 Where (W H)ᵢⱼ = 0 < Xᵢⱼ, the Kullback–Leibler and Itakura–Saito losses are infinite. There Y counts
 as 1e-100, so that the loss is large but finite, and nothing is divided by zero.
 
+The unit of X does not matter: ℓ(γx, γy) = γᵈ ℓ(x, y), so the best factors of γX are √γ times those
+of X (with penalties l1 γ^(d−½) and l2 γ^(d−1)). The factors found are so too (checked): starts have
+the unit √X, thresholds that of X, and a run ends by the share that the error has of the size of X.
+
 References
 ----------
 D. D. Lee and H. S. Seung, Algorithms for non-negative matrix factorization, NIPS, 2000.
@@ -37,24 +41,21 @@ from warnings import warn
 import numpy as np
 from scipy.linalg import norm
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from mflib import _validation as check
 from mflib._validation import Matrix
-from mflib.iteration import (
-    Problem,
-    ProblemIterate,
-    blocks_of_rows,
-    drive,
-    record,
-    report,
-    warn_unless_converged,
-)
+from mflib.iteration import Problem, ProblemIterate, blocks_of_rows, drive, record, report
 from mflib.losses import Loss, find_loss
 from mflib.svd import randomized_svd
 
-# Stands for a zero in a denominator. Its inverse can still be squared.
-_FLOOR = 1e-100
+# What stands for a zero of W H, and for zeros of other denominators, whose numerators are zero too.
+_FLOOR, _TINIEST = 1e-100, np.finfo(float).tiny
+
+# The largest entry of X, and of W and H, must lie within these bounds and their inverses: then what
+# is computed from them neither overflows nor vanishes.
+_X_BOUND, _FACTOR_BOUND = 1e50, 1e100
 
 # Losses that need WH only where X is not zero, or only through small products.
 _SPARSE = ("squared", "kullback-leibler")
@@ -103,10 +104,13 @@ class NMFProblem(Problem):
         self.entry_loss = find_loss(loss)
         check.choice(self.entry_loss.name, _UPDATES, "loss")
         self.X = check.no_negative(check.matrix(X, "X"), "X", "NMF")
-        dense = isinstance(self.X, np.ndarray)
-        if not dense and self.entry_loss.name not in _SPARSE:
+        is_dense = isinstance(self.X, np.ndarray)
+        if not is_dense and self.entry_loss.name not in _SPARSE:
             raise ValueError(f"X is sparse; the {self.entry_loss.name} loss needs an array")
-        self.entry_loss.check_data(self.X if dense else self.X.data)
+        entries = self.entry_loss.check_data(self.X if is_dense else self.X.data)
+        _check_size(entries.max(initial=0), "the largest entry of X", _X_BOUND)
+        if self.entry_loss.name == "itakura-saito":  # which looks at ratios only
+            _check_size(entries.min(), "the smallest entry of X", _X_BOUND)
         self.penalty_W = _check_penalty(penalty_W, "penalty_W")
         self.penalty_H = _check_penalty(penalty_H, "penalty_H")
 
@@ -114,20 +118,14 @@ class NMFProblem(Problem):
         """Return a start as W and H, refusing negative entries."""
         m, n = self.X.shape
         W, H = check.factors(start, Factors, {"W": (m, "k"), "H": ("k", n)})
-        check.no_negative(W, "W", "NMF")
-        check.no_negative(H, "H", "NMF")
+        for name, factor in (("W", W), ("H", H)):
+            check.no_negative(factor, name, "NMF")
+            _check_size(factor.max(), f"the largest entry of {name}", _FACTOR_BOUND)
         return Factors(W.astype(float, order="F"), H.astype(float, order="C"))
 
     def loss(self, factors: Factors) -> float:
         """Return the loss of W H, summed over entries; for sparse X without forming W H."""
-        X, (W, H), loss = self.X, factors, self.entry_loss
-        if isinstance(X, np.ndarray):
-            return loss.total(X, _product_above_zero(W, H))
-        if loss.name == "squared":  # ‖X‖² − 2 ⟨XHᵀ, W⟩ + ⟨WᵀW, HHᵀ⟩
-            products = np.vdot(X @ H.T, W), np.vdot(W.T @ W, H @ H.T)
-            return max(0.0, float(X.data @ X.data - 2 * products[0] + products[1]) / 2)
-        Y = _at_nonzeros(X, W, H)  # where X is zero, ℓ = y: there the sum of Y is all that counts
-        return loss.total(X.data, Y) + float(W.sum(axis=0) @ H.sum(axis=1) - Y.sum())
+        return float(_row_losses(self.X, *factors, self.entry_loss).sum())
 
     def penalty(self, factors: Factors) -> float:
         """Return the penalties on W and H."""
@@ -173,17 +171,16 @@ def nmf_steps(
     [5.5, 0.0, 0.0]
     """
     update, X = _find_update(problem.entry_loss, solver), problem.X
-    # Updates that go through the entries of X want them in a row; BLAS does not mind.
-    transposed = X.T if problem.entry_loss.name == "squared" else X.T.copy()
-    level = X.mean()
+    transposed = X.T
+    if isinstance(X, np.ndarray) and problem.entry_loss.name != "squared":
+        transposed = X.T.copy()  # these updates go through the entries of X in a row
 
     def iterate(W, H):
         for n_iter in count():
             yield NMFStep(n_iter, Factors(W, H), problem)
-            threshold = max(level * _smoothing(n_iter), _FLOOR)
-            W = update(X, W, H, problem.penalty_W, threshold)
+            W = update(X, W, H, problem.penalty_W, _smoothing(n_iter))
             if update_H:
-                H = update(transposed, H.T, W.T, problem.penalty_H, threshold).T
+                H = update(transposed, H.T, W.T, problem.penalty_H, _smoothing(n_iter)).T
 
     return iterate(*problem.as_factors(start))
 
@@ -193,8 +190,9 @@ def initial_factors(X: Matrix, k: int, *, init: str = "nndsvda", random_state=No
 
     "nndsvd" takes of each singular triple σ u vᵀ the positive or the negative parts of u and v,
     whichever pair is larger: it has many zeros, good for coordinate descent, a trap for
-    multiplicative updates. "nndsvda" puts the mean of X in place of the zeros. "random" draws all
-    entries as √(mean(X) / k) |z|, z standard normal.
+    multiplicative updates. "nndsvda" puts √(mean(X) / k) in place of the zeros, which has the unit
+    of W and H (the mean of X itself has not). "random" draws all entries as √(mean(X) / k) |z|, z
+    standard normal.
 
     Parameters
     ----------
@@ -219,21 +217,21 @@ def initial_factors(X: Matrix, k: int, *, init: str = "nndsvda", random_state=No
     X = check.no_negative(check.matrix(X, "X"), "X", "NMF")
     check.choice(init, ("nndsvd", "nndsvda", "random"), "init")
     k = check.count(k, "k", largest=None if init == "random" else min(X.shape))
+    level = sqrt(X.mean() / k)  # with it everywhere, the mean of W H is that of X
     if init == "random":
-        random_state = check_random_state(random_state)
-        scale = sqrt(X.mean() / k)
-        H = scale * np.abs(random_state.standard_normal((k, X.shape[1])))
-        return Factors(scale * np.abs(random_state.standard_normal((X.shape[0], k))), H)
+        rng = check_random_state(random_state)
+        H = level * np.abs(rng.standard_normal((k, X.shape[1])))
+        return Factors(level * np.abs(rng.standard_normal((X.shape[0], k))), H)
     U, singular_values, Vt = randomized_svd(X, k, random_state=random_state)
     W, H = np.zeros((X.shape[0], k)), np.zeros((k, X.shape[1]))
     for j, (u, size, v) in enumerate(zip(U.T, singular_values, Vt, strict=True)):
         parts = [(np.maximum(sign * u, 0), np.maximum(sign * v, 0)) for sign in (1, -1)]
         u, v = max(parts, key=lambda pair: norm(pair[0]) * norm(pair[1]))
-        if size > 0 and u.any() and v.any():
+        if norm(u) * norm(v) > 0:
             W[:, j] = sqrt(size * norm(v) / norm(u)) * u
             H[j] = sqrt(size * norm(u) / norm(v)) * v
     for factor in (W, H):
-        factor[factor < 1e-6 * factor.max()] = X.mean() if init == "nndsvda" else 0
+        factor[factor < 1e-6 * factor.max()] = level if init == "nndsvda" else 0
     return Factors(W, H)
 
 
@@ -310,12 +308,12 @@ def coordinate_sweep(
         np.maximum(best, lower[j], out=w)
 
 
-# Each update takes X, W, H, the penalty on W and the threshold ε of the absolute loss, and returns
-# a better W. Arrays W are kept so that their transpose is C-ordered: then both factors have k long
+# Each update takes X, W, H, the penalty on W and the smoothing of the absolute loss, and returns a
+# better W. Arrays W are kept so that their transpose is C-ordered: then both factors have k long
 # rows. Products and quotients that meet a zero denominator have a zero numerator too.
 
 
-def _coordinate_descent(X, W, H, penalty, threshold):
+def _coordinate_descent(X, W, H, penalty, smoothing):
     """Set each column of W to its minimiser, given the other columns. Never increases (theorem).
 
     A component whose row of H is zero does not matter to the loss; without an l2 penalty its
@@ -327,7 +325,7 @@ def _coordinate_descent(X, W, H, penalty, threshold):
     return new
 
 
-def _squared(X, W, H, penalty, threshold):
+def _squared(X, W, H, penalty, smoothing):
     """Multiply W by its factor for the squared loss. Never increases (Lee and Seung 2000).
 
     With penalties too: l1 w and l2 w²/2 lie below the parabola l1 (w²/w₀ + w₀)/2 + l2 w²/2, which
@@ -336,76 +334,80 @@ def _squared(X, W, H, penalty, threshold):
     return _times(W, _product(X, H), _product(W, H @ H.T), penalty)
 
 
-def _by_rows(update):
-    """Let an update work off the rows of an array X in blocks that stay in the processor's cache.
+def _by_rows(function):
+    """Let a function work off the rows of an array X in blocks that stay in the processor's cache.
 
     Rows of W do not depend on each other. A sparse X is taken as a whole.
     """
 
-    def whole(X, W, H, *options):
+    def whole(X, W, *options):
         if not isinstance(X, np.ndarray):
-            return update(X, W, H, *options)
-        result = np.empty_like(W)
-        for rows in blocks_of_rows(len(W), X.shape[1]):
-            result[rows] = update(X[rows], W[rows], H, *options)
-        return result
+            return function(X, W, *options)
+        blocks = blocks_of_rows(*X.shape)
+        return np.concatenate([function(X[rows], W[rows], *options) for rows in blocks])
 
     return whole
 
 
 @_by_rows
-def _kullback_leibler(X, W, H, penalty, threshold):
+def _kullback_leibler(X, W, H, penalty, smoothing):
     """Multiply W by its factor for the Kullback–Leibler loss. Never increases (Lee and Seung 2000).
 
     The auxiliary function −a log w + b w + l2 w²/2, with a = w₀ ∘ ((X / Y) Hᵀ) and b = 1 Hᵀ + l1,
     has its minimum at the root of l2 w² + b w = a. (The usual a / (b + l2 w₀) may increase it.)
     """
-    a = W * (_ratio(X, W, H) @ H.T)
+    Y = _reconstruction(X, W, H)
+    ratio = X / Y if isinstance(X, np.ndarray) else _with_data(X, X.data / Y)
+    a = W * (ratio @ H.T)
     b = H.sum(axis=1) + penalty.l1
     if penalty.l2 > 0:
         b = (b + np.sqrt(b**2 + 4 * penalty.l2 * a)) / 2
-    return a / np.maximum(b, _FLOOR)
+    return a / np.maximum(b, _TINIEST)
 
 
 @_by_rows
-def _itakura_saito(X, W, H, penalty, threshold):
+def _itakura_saito(X, W, H, penalty, smoothing):
     """Multiply W by its factor for the Itakura–Saito loss, or by the root of it. Never increases.
 
     The root of the factor never increases the loss (Févotte and Idier 2011; with penalties too).
     The factor itself needs about half as many iterations and hardly ever increases it: it is tried
     first, and in each row of W where the loss would increase the root is taken.
     """
-    inverse = 1 / _product_above_zero(W, H)
+    inverse = 1 / _reconstruction(X, W, H)
     ratio = X * inverse
     new = _times(W, (ratio * inverse) @ H.T, inverse @ H.T, penalty)
-    growth = inverse * _product_above_zero(new, H)
+    growth = inverse * _reconstruction(X, new, H)
     increase = (ratio / growth - ratio + np.log(growth)).sum(axis=1)
-    increase += penalty.rows(new) - penalty.rows(W)
-    return np.where(increase[:, None] > 0, np.sqrt(W * new), new)
+    return _unless_worse(new, np.sqrt(W * new), increase + penalty.rows(new) - penalty.rows(W))
 
 
 @_by_rows
-def _absolute(X, W, H, penalty, threshold):
+def _absolute(X, W, H, penalty, smoothing):
     """Multiply W by its factor for a weighted squared loss. Never increases (checked).
 
     For every t > 0, |e| ≤ e²/(2t) + t/2, with equality at t = |e|. With t = max(|e₀|, ε) for the
     present error e₀ the right side is a weighted squared loss, and the multiplicative update for it
     never increases Σ h(e), h(e) = |e| where |e| ≥ ε and e²/(2ε) + ε/2 below (theorem). For a small
-    ε the entries that fit already hold everything in place, so ε starts at the mean of X and falls
-    by 1 % per iteration to a ten-thousandth of it: h falls too, to within ε/2 of |e|. In between
-    Σ |e| itself may increase: a row of W where it would keeps its old values.
+    ε the entries that fit already hold everything in place, so ε starts at twice the mean of the
+    row of X and falls by 1 % per iteration to a ten-thousandth of that. Σ |e| itself may increase:
+    a row of W where it would keeps its old values.
     """
     Y = W @ H
     error = np.abs(X - Y)
-    weight = 1 / np.maximum(error, threshold)
+    threshold = 2 * smoothing * X.mean(axis=1, keepdims=True)
+    weight = 1 / np.maximum(error, np.maximum(threshold, _FLOOR))
     new = _times(W, (weight * X) @ H.T, (weight * Y) @ H.T, penalty)
     increase = (np.abs(X - new @ H) - error).sum(axis=1)
-    increase += penalty.rows(new) - penalty.rows(W)
-    return np.where(increase[:, None] > 0, W, new)
+    return _unless_worse(new, W, increase + penalty.rows(new) - penalty.rows(W))
+
+
+def _unless_worse(new, otherwise, increase):
+    """Return the new rows, but the other ones where the objective would increase."""
+    return np.where(increase[:, None] > 0, otherwise, new)
 
 
 def _smoothing(n_iter):
-    """Return the threshold ε of `_absolute`, relative to the mean of X."""
+    """Return the threshold ε of `_absolute`, as a share of what it starts at."""
     return max(0.99**n_iter, 1e-4)
 
 
@@ -418,11 +420,30 @@ _UPDATES = {
 }
 
 
+def _find_update(loss, solver):
+    updates = _UPDATES[loss.name]
+    check.choice(solver, ("auto", *updates), f"solver for the {loss.name} loss")
+    return updates[next(iter(updates)) if solver == "auto" else solver]
+
+
+@_by_rows
+def _row_losses(X, W, H, loss):
+    """Return the loss of each row of W H; for sparse X without forming W H."""
+    if isinstance(X, np.ndarray):
+        return loss.total(X, _reconstruction(X, W, H), axis=1)
+    if loss.name == "squared":  # ‖x‖² − 2 ⟨xHᵀ, w⟩ + ⟨wHHᵀ, w⟩
+        crossed = (W @ (H @ H.T) - 2 * (X @ H.T)) * W
+        return np.maximum(_with_data(X, X.data**2).sum(axis=1) + crossed.sum(axis=1), 0) / 2
+    Y = _reconstruction(X, W, H)  # where X is zero, ℓ = y: there only the sum of Y counts
+    extra = loss.total(X.data, Y, axis=()) - Y  # a sum along no axis
+    return _with_data(X, extra).sum(axis=1) + W @ H.sum(axis=1)
+
+
 def _times(W, numerator, denominator, penalty):
     """Return W ∘ numerator / (denominator + l1 + l2 W)."""
     if any(penalty):
         denominator = denominator + penalty.l1 + penalty.l2 * W
-    return W * numerator / np.maximum(denominator, _FLOOR)
+    return W * numerator / np.maximum(denominator, _TINIEST)
 
 
 def _product(X, H):
@@ -430,35 +451,26 @@ def _product(X, H):
     return (H @ X.T).T if isinstance(X, np.ndarray) else np.asfortranarray(X @ H.T)
 
 
-def _product_above_zero(W, H):
-    """Return Y = W H, with `_FLOOR` in place of zeros."""
-    Y = W @ H
+def _reconstruction(X, W, H):
+    """Return Y = W H, with `_FLOOR` in place of zeros; for sparse X its entries where X has one."""
+    is_dense = isinstance(X, np.ndarray)
+    Y = W @ H if is_dense else entries_of_product(W, H.T, *X.tocoo(copy=False).coords)
     return np.maximum(Y, _FLOOR, out=Y)
 
 
-def _at_nonzeros(X, W, H):
-    """Return the entries of Y where the sparse matrix X stores one, in the same order."""
-    return np.maximum(entries_of_product(W, H.T, *X.tocoo().coords), _FLOOR)
+def _with_data(X, data):
+    """Return the sparse matrix with these numbers where X stores one."""
+    return type(X)((data, X.indices, X.indptr), shape=X.shape)
 
 
-def _ratio(X, W, H):
-    """Return X / Y, sparse if X is."""
-    if isinstance(X, np.ndarray):
-        return X / _product_above_zero(W, H)
-    ratio = X.copy()
-    ratio.data /= _at_nonzeros(X, W, H)
-    return ratio
+def _check_size(size, name, bound):
+    if size > 0 and not 1 / bound <= size <= bound:
+        raise ValueError(f"{name} is {size:.1e}; NMF needs {1 / bound:.0e} to {bound:.0e}")
 
 
 def _check_penalty(penalty, name):
     l1, l2 = penalty
     return Penalty(check.non_negative(l1, f"l1 of {name}"), check.non_negative(l2, f"l2 of {name}"))
-
-
-def _find_update(loss, solver):
-    updates = _UPDATES[loss.name]
-    check.choice(solver, ("auto", *updates), f"solver for the {loss.name} loss")
-    return updates[next(iter(updates)) if solver == "auto" else solver]
 
 
 @dataclass(eq=False, repr=False)
@@ -483,9 +495,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         As for `initial_factors`; "custom" takes W and H from the call of `fit`. None takes
         "nndsvda" if k is at most min(m, n), else "random".
     tol : float
-        Stop when ten iterations lower √(2 objective) by at most `tol` times its value at the start.
-        0 never stops early. For the absolute loss it never stops before iteration 460, when its
-        smoothing has fallen to a hundredth of the mean of X.
+        Stop when ten iterations lower √(2 objective) by at most `tol` times the size of X: that is
+        √(Σ xᵈ) for a loss of degree d, so ‖X‖ for the squared one. In `transform` each row stops by
+        itself, by this rule for the row. 0 never stops early. For the absolute loss it never stops
+        before iteration 470, when its smoothing has fallen to a hundredth.
     max_iter : int
     random_state : int, RandomState or None
         For the start.
@@ -565,7 +578,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         run = self._run(problem, self._start(problem, W, H))
         self.components_ = np.array(run.step.H)
         self.n_components_ = self._n_features_out = len(self.components_)
-        self.reconstruction_err_ = _root(run.step.loss)
+        self.reconstruction_err_ = float(_root(run.step.loss))
         report(self, run)
         return np.array(run.step.W, order="C")
 
@@ -581,12 +594,33 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         (m, k) array
         """
         check_is_fitted(self)
-        problem = self._problem(X, reset=False)
-        X, k = problem.X, self.n_components_
-        size = 0.0 if self._leaves_zeros(problem) else sqrt(X.mean() / k)
-        run = self._run(problem, (np.full((X.shape[0], k), size), self.components_), update_H=False)
-        warn_unless_converged(run)
-        return np.array(run.step.W, order="C")
+        problem, H = self._problem(X, reset=False), self.components_
+        X, loss, penalty = problem.X, problem.entry_loss, problem.penalty_W
+        update, (tol, max_iter) = (
+            _find_update(loss, self.solver),
+            check.limits(self.tol, self.max_iter),
+        )
+
+        def errors(rows):
+            return _root(_row_losses(X[rows], W[rows], H, loss) + penalty.rows(W[rows]))
+
+        # A row begins with equal numbers, such that w H has the sum of x, and ends when it has
+        # settled: nothing depends on the other rows.
+        W = np.outer(X.sum(axis=1) / (H.sum() or np.inf), np.ones(len(H)))
+        moving, least = np.arange(len(W)), tol * _sizes(X, loss, axis=1)
+        error = errors(moving)
+        for n_iter in range(1, max_iter + 1):
+            W[moving] = update(X[moving], W[moving], H, penalty, _smoothing(n_iter - 1))
+            if tol > 0 and _may_stop(n_iter, loss):
+                before, error = error, errors(moving)
+                moves = before - error > least[moving]
+                moving, error = moving[moves], error[moves]
+                if len(moving) == 0:
+                    return W
+        if tol > 0:
+            message = f"not converged after {max_iter} steps: {len(moving)} of {len(W)} rows"
+            warn(message, ConvergenceWarning, stacklevel=2)
+        return W
 
     def inverse_transform(self, W):
         """Return W H.
@@ -604,9 +638,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if W.shape[1] != self.n_components_:
             raise ValueError(f"W has {W.shape[1]} columns; {self.n_components_} are needed")
         return W @ self.components_
-
-    def _leaves_zeros(self, problem):
-        return _find_update(problem.entry_loss, self.solver) is _coordinate_descent
 
     def _problem(self, X, reset):
         """Return the problem, its penalties scaled as in scikit-learn."""
@@ -636,7 +667,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             init = self.init or ("nndsvda" if k <= min(problem.X.shape) else "random")
             start = initial_factors(problem.X, k, init=init, random_state=self.random_state)
         has_zeros = self.init in ("custom", "nndsvd") and not (start.W.all() and start.H.all())
-        if has_zeros and not self._leaves_zeros(problem):
+        update = _find_update(problem.entry_loss, self.solver)
+        if has_zeros and update is not _coordinate_descent:
             warn(
                 "the start has zeros, and multiplicative updates keep them; use init='nndsvda', or "
                 "add a small number to W and H",
@@ -644,20 +676,23 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
         return start
 
-    def _run(self, problem, start, update_H=True):
+    def _run(self, problem, start):
         """Iterate until ten iterations no longer lower the objective by much."""
-        tol, max_iter = check.limits(self.tol, self.max_iter)
-        waits = problem.entry_loss.name == "absolute"
-        errors = []
+        loss, error, (tol, max_iter) = (
+            problem.entry_loss,
+            np.inf,
+            check.limits(self.tol, self.max_iter),
+        )
+        least = tol * _sizes(problem.X, loss)
 
         def settled(step):
-            if step.n_iter % 10 > 0:
+            nonlocal error
+            if not _may_stop(step.n_iter, loss):
                 return False
-            errors.append(_root(step.objective))
-            early = step.n_iter == 0 or (waits and _smoothing(step.n_iter) > 0.01)
-            return not early and errors[-2] - errors[-1] <= tol * errors[0]
+            before, error = error, _root(step.objective)
+            return before - error <= least
 
-        steps = nmf_steps(problem, start, solver=self.solver, update_H=update_H)
+        steps = nmf_steps(problem, start, solver=self.solver)
         return drive(steps, max_iter, settled if tol > 0 else None)
 
     def __sklearn_tags__(self):
@@ -668,5 +703,17 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+def _sizes(X, loss, axis=None):
+    """Return √(Σ xᵈ), which has the unit of √(2 loss)."""
+    is_dense = isinstance(X, np.ndarray)
+    powers = X**loss.degree if is_dense else _with_data(X, X.data**loss.degree)
+    return np.sqrt(powers.sum(axis))
+
+
 def _root(loss):
-    return sqrt(2 * max(loss, 0))
+    return np.sqrt(2 * np.maximum(loss, 0))
+
+
+def _may_stop(n_iter, loss):
+    """Tell whether to look: at every tenth iterate, but not while the smoothing is coarse."""
+    return n_iter % 10 == 0 and (loss.name != "absolute" or _smoothing(n_iter) <= 0.01)

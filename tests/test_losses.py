@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal, localcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -227,6 +228,32 @@ def test_without_a_folder_for_machine_code_it_is_not_kept(monkeypatch):
     result, options = compiled(twice.__wrapped__)(3)
     assert result == 6
     assert "nnan" not in options["fastmath"]  # NaN keeps its meaning
+
+
+@pytest.mark.parametrize("x", [1e-310, 1e-200, 1e-150, 1.0, 1e150, 1e200, 1e300])
+@pytest.mark.parametrize("y", [1e-310, 1e-200, 1e-150, 1.0, 1e150, 1e200, 1e300])
+def test_losses_and_gradients_are_right_over_the_whole_range_of_numbers(x, y):
+    with localcontext(prec=60, Emax=10**6, Emin=-(10**6)):
+        a, b = Decimal(x), Decimal(y)
+        for loss, value, slope in (
+            (KL, a * (a / b).ln() + (b - a), 1 - a / b),
+            (IS, a / b - (a / b).ln() - 1, (b - a) / b / b),
+        ):
+            for found, exact in ((loss.value(x, y), value), (loss.gradient(x, y), slope)):
+                expected = float(exact)  # infinite where it exceeds the range
+                assert_allclose(found, expected, rtol=1e-12, atol=1e-323)
+        assert_allclose(IS.entries([x, y], [x, y]), 0)
+
+
+@pytest.mark.parametrize("size", [1e3, 1e5, 1e9, 1e15])
+def test_densities_of_large_counts_and_of_small_noise_keep_their_digits(size):
+    # log n! by Stirling's series, in which the next term is below 1/(360 n³)
+    constant = np.log(2 * np.pi * size) / 2 + 1 / (12 * size)
+    assert KL.negative_log_density(size, size) == pytest.approx(constant, rel=1e-7)
+    noise = 1 / np.sqrt(size)  # nearly Gaussian, with standard deviation s
+    density = IS.negative_log_density(1, 1, noise)
+    assert density == pytest.approx(np.log(noise * np.sqrt(2 * np.pi)) + noise**2 / 12, rel=1e-7)
+    assert IS.sample(np.full(9, 1e-310), 0.1, random_state=0).max() < 2e-310
 
 
 def test_zeros_in_the_kullback_leibler_loss():
