@@ -578,7 +578,7 @@ def test_the_errors_of_the_horizon_explorer_are_those_of_rolling_forecasts():
     days, rank, errors = 28, 3, []
     for origin in ORIGINS:
         known = metro_tables()[origin - days : origin + HORIZON]
-        model = TwoStageMF(rank, lags=(1, 7, 8))
+        model = TwoStageMF(rank, lags=(1, 7, 8), season=None)
         errors.append(rolling_forecast(model, known, days, HORIZON).rmse_by_horizon)
     result = forecast_errors(rank, 1, "1, 7, 8", KEPT, str(days))
     np.testing.assert_allclose(result.model[rank - 1], np.sqrt(np.mean(np.square(errors), axis=0)))

@@ -3,8 +3,8 @@
     Xₜ ≈ Wₜ H,   W_{t+1} ≈ Wₜ T       tables Xₜ (m, n), basis H (k, n), states Wₜ (m, k), T (k, k)
 
 In the order of reading: `preparation` (profile and scale), `transitions` (T and its eigenvalues),
-`tables` (basis and states), `joint` and `rollout` (problems and their steps), `estimators`,
-`evaluation` (baselines, rolling origins).
+`joint` (basis, states and T: the problem, its two stages and its steps), `rollout` (the same with
+Wₜ = W₀ Tᵗ), `estimators`, `evaluation` (baselines, rolling origins).
 """
 
 from mflib.sequential.estimators import JointMF, RolloutMF, TwoStageMF

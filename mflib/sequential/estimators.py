@@ -13,16 +13,15 @@ from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE
 from mflib.descent import descent_steps
 from mflib.iteration import drive, has_exploded, report
-from mflib.sequential.joint import JointProblem, SequenceFactors, joint_steps
+from mflib.sequential.joint import JointProblem, SequenceFactors, joint_steps, two_stages
 from mflib.sequential.preparation import Forecaster, check_like, prepare
 from mflib.sequential.rollout import RolloutFactors, RolloutProblem, rollout_steps
 from mflib.sequential.transitions import (
     companion_eigenvalues,
-    fill_gaps,
     forecast_states,
+    predict_gaps,
     roll_forward,
 )
-from mflib.sequential.two_stage import two_stages
 
 HISTORY = ("compression", "transition", "validation_compression", "validation_transition")
 
@@ -38,7 +37,7 @@ class _SequenceMF(Forecaster):
     """
 
     rank: int = field(default=5, kw_only=False)
-    season: int | None = None
+    season: int | None = 1
     scale: Literal["rows", "columns"] | None = None
     regularization: float = 1e-2
     tol: float = 1e-5
@@ -69,9 +68,10 @@ class _SequenceMF(Forecaster):
 
         Notes
         -----
-        A gap is no zero: a row of a table without any entry takes what the transitions predict, and
-        at the first steps what comes next. A row or a column that is never observed is refused,
-        unless a profile tells how large it is.
+        A gap is no zero: a row of a table without any entry takes what the transitions predict,
+        bent to meet the next table that has it, and at the first steps what comes next. Behind the
+        last table that has it, it is a forecast, and as such may fade. A row or a column that is
+        never observed is refused, unless a profile tells how large it is.
         """
         tables = self._keep(X, steps)
         self._check(tables)
@@ -122,9 +122,10 @@ class _SequenceMF(Forecaster):
         return step.factors
 
     def _check(self, X):
-        n_steps, m, n = X.shape
-        check.count(self.rank, "rank", largest=min(n_steps * m, n))
+        n_steps, n_rows = len(X), (~np.isnan(X)).any(axis=2).sum()
+        check.count(self.rank, "rank", largest=min(n_rows, X.shape[2]))
         check.limits(self.tol, self.max_iter)
+        check.flag(self.non_negative, "non_negative")
         if self.season is not None and check.count(self.season, "season") >= n_steps:
             raise ValueError(
                 f"season is {self.season} and X has {n_steps} steps; more are needed, or the "
@@ -185,10 +186,10 @@ class TwoStageMF(_SequenceMF):
         k, the number of rows of the shared basis H.
     lags : sequence of int
         Which earlier states predict a state. (1, 7) for daily tables: yesterday, a week ago.
-    season : int, optional
+    season : int or None
         Length of a season in steps, less than n_steps. Its profile, one mean table per phase, is
-        removed first: with 7 and daily tables, one for each weekday. 1 removes the mean table. By
-        default nothing.
+        removed first: by default, 1, the mean table; with 7 and daily tables, one for each weekday.
+        A sequence that repeats asks for its season here, or in `lags`. None removes nothing.
     scale : {None, "rows", "columns"}
         Divide rows (or columns) by their root mean square, so that large ones do not decide alone.
         By default one number divides everything.
@@ -200,7 +201,7 @@ class TwoStageMF(_SequenceMF):
     l1 : float
         Strength of the penalty on |W| and |H|, as a share of the size of their entries.
     non_negative : bool
-        Whether W, H and T are to be at least 0. Needs X ≥ 0 without a season.
+        Whether W, H and T are to be at least 0. Needs X ≥ 0 and season=None.
     tol : float
         Where iterations stop: when one changes the root mean square error (of the prepared data,
         penalties included) by `tol` or less.
@@ -258,7 +259,7 @@ class TwoStageMF(_SequenceMF):
         known = problem.observed.any(axis=2)
         known[: len(W)] = True
         W = np.concatenate([W, problem.encode(H, first=len(W))])
-        return fill_gaps(W, known, T, self.lags)
+        return predict_gaps(W, known, T, self.lags)
 
 
 @_parameters
@@ -270,33 +271,13 @@ class JointMF(_SequenceMF):
 
     Parameters
     ----------
-    rank : int
-        k, the number of rows of the shared basis H.
-    lags : sequence of int
-        Which earlier states predict a state. (1, 7) for daily tables: yesterday, a week ago.
-    season : int, optional
-        Length of a season in steps, less than n_steps. Its profile, one mean table per phase, is
-        removed first: with 7 and daily tables, one for each weekday. 1 removes the mean table. By
-        default nothing.
-    scale : {None, "rows", "columns"}
-        Divide rows (or columns) by their root mean square, so that large ones do not decide alone.
-        By default one number divides everything.
+    rank, lags, season, scale, l1, non_negative, tol, max_iter : as for `TwoStageMF`
     regularization : float
         λ ≥ 0, the ridge on W and H.
     transition_weight : float
         μ > 0, what the transition loss counts for. (Without it there are two stages.)
     transition_regularization : float
-        ρ ≥ 0, the ridge on T, as a share of the sum of squares that a component of the lagged
-        states would have if all had the same.
-    l1 : float
-        Strength of the penalty on |W| and |H|, as a share of the size of their entries.
-    non_negative : bool
-        Whether W, H and T are to be at least 0. Needs X ≥ 0 without a season.
-    tol : float
-        Where iterations stop: when one changes the root mean square error (of the prepared data,
-        penalties included) by `tol` or less.
-    max_iter : int
-        Largest number of iterations.
+        ρ ≥ 0, as for `TwoStageMF`.
 
     Attributes
     ----------
@@ -308,7 +289,7 @@ class JointMF(_SequenceMF):
 
     >>> X = np.full((9, 3), 50.0) + [0, 10, 20]
     >>> X[::2] = np.nan
-    >>> model = JointMF(rank=1, regularization=1e-4, transition_regularization=1e-4)
+    >>> model = JointMF(1, season=None, regularization=1e-4, transition_regularization=1e-4)
     >>> model.fit(X).impute()[4].round(1)
     array([50., 60., 70.])
     """
@@ -344,25 +325,12 @@ class RolloutMF(_SequenceMF):
 
     Parameters
     ----------
-    rank : int
-        k, the number of rows of the shared basis H.
-    season : int, optional
-        Length of a season in steps, less than n_steps. Its profile, one mean table per phase, is
-        removed first: with 7 and daily tables, one for each weekday. 1 removes the mean table. By
-        default nothing.
-    scale : {None, "rows", "columns"}
-        Divide rows (or columns) by their root mean square, so that large ones do not decide alone.
-        By default one number divides everything.
+    rank, season, scale, tol, max_iter : as for `TwoStageMF`
     regularization : float
-        λ ≥ 0, the ridge on W₀ and H.
+        λ ≥ 0, the ridge on the states and H.
     learning_rate : float, optional
         η of gradient descent on W₀, H and T, taken as it is: it may diverge. By default T takes
         safe steps, and W₀ and H are least-squares solutions.
-    tol : float
-        Where iterations stop: when one changes the root mean square error (of the prepared data,
-        penalties included) by `tol` or less.
-    max_iter : int
-        Largest number of iterations.
 
     Attributes
     ----------
@@ -371,7 +339,7 @@ class RolloutMF(_SequenceMF):
 
     Examples
     --------
-    >>> model = RolloutMF(rank=1, regularization=0.0).fit([[8.0], [4], [2], [1]])
+    >>> model = RolloutMF(1, season=None, regularization=0.0).fit([[8.0], [4], [2], [1]])
     >>> model.forecast(2).round(3)
     array([[0.5 ],
            [0.25]])

@@ -1,17 +1,23 @@
-"""Basis, states and transitions fitted together, block by block (lesson 6).
+"""Basis, states and transitions: one problem, fitted in two stages or together (lesson 6).
 
     f = ½ Σ_Ω (Wₜ H − Xₜ)²                                       loss
         + ½λ (Σₜ ‖Wₜ‖² + c ‖H‖²)                                 penalties
         + μ (½ Σₜ ‖Wₜ − Σ_l W_{t−l} T_l‖² + ½ρ Σ_l ‖T_l‖²)       transition
 
-Every block is a ridge regression. One sweep takes the tables Wₜ one after the other (forwards, the
-next time backwards), then H, then the T_l; no step increases f (theorem: each is an exact minimum
-over its block). With μ = 0 these are the steps of alternating least squares of lesson 5.
+Every block is a ridge regression of lesson 5: a column of H, a row of Wₜ, and all T_l at once. One
+sweep takes the tables Wₜ one after the other (forwards, the next time backwards), then H, then the
+T_l; no step increases f (theorem: each is an exact minimum over its block). With μ = 0 these are
+the steps of alternating least squares of lesson 5, and T is left alone.
 
-c is the number of entries for each component, n_steps·m·n / k. It makes λ mean the same for W and H
-and for data of any size: for entries of size 1 the rows of H have length about 1, and λ = 0.01
-moves a state towards zero by about 1 %. An l1 penalty, and W, H, T ≥ 0, are minimised entry by
-entry, each exactly, so that f (with the penalty) still never increases.
+Two stages take μ = 0, and then one ridge regression for T. Complete rows need no λ there: stacked
+on top of each other they have the leading right singular vectors for a basis, and Wₜ = Xₜ Hᵀ
+(Eckart and Young). Rows that are missing whole say nothing about H, and are left out.
+
+c is the number of entries for each component, n_steps·m·n / k; tables without any do not count. It
+makes λ mean the same for W and H and for data of any size: for entries of size 1 the rows of H have
+length about 1, and λ = 0.01 moves a state towards zero by about 1 %. An l1 penalty, and W, H,
+T ≥ 0, are minimised entry by entry, each exactly, so that f (with the penalty) still never
+increases.
 
 A gap is no zero. λ does not apply to the states of tables without entries: the rule alone says what
 they are. (Of a row without entries in a table that has some, λ still draws the guess to the mean,
@@ -24,20 +30,32 @@ H.-F. Yu, N. Rao and I. S. Dhillon, Temporal regularized matrix factorization fo
 time series prediction, NIPS, 2016.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import count
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mflib import _validation as check
-from mflib.iteration import ProblemIterate, record
-from mflib.least_squares import gram_matrices
-from mflib.sequential.tables import TableProblem
-from mflib.sequential.transitions import check_lags, fit_transitions, predictions
+from mflib.iteration import MEMORY, Problem, ProblemIterate, Run, blocks_of_rows, record
+from mflib.least_squares import gram_matrices, minimise_rows, solve_rows
+from mflib.nmf import initial_factors
+from mflib.sequential.preparation import check_sequence
+from mflib.sequential.transitions import (
+    bridge_gaps,
+    check_lags,
+    fill_gaps,
+    fit_transitions,
+    predictions,
+    usable_rows,
+)
+
+# Rows need not be at their minimum before the next block is looked at.
+_SWEEPS, _SWEEPS_OF_A_TABLE = 100, 3
 
 
 class SequenceFactors(NamedTuple):
@@ -46,6 +64,93 @@ class SequenceFactors(NamedTuple):
     W: np.ndarray
     H: np.ndarray
     T: np.ndarray
+
+
+class TableProblem(Problem):
+    """What the problems of this lesson have in common: tables (n_steps, m, n), NaN where missing.
+
+    `observed` says where X has an entry, `known` which rows have one, `whole` which miss none, and
+    `filled` is X with zeros elsewhere.
+    """
+
+    l1, non_negative = 0.0, False
+
+    def __init__(self, X: ArrayLike, regularization: float):
+        self.X = check_sequence(X)
+        self.regularization = check.non_negative(regularization, "regularization")
+        self.observed = ~np.isnan(self.X)
+        self.known, self.whole = self.observed.any(axis=2), self.observed.all(axis=2)
+        self.is_complete = bool(self.whole.all())
+        self.filled = self.X if self.is_complete else np.where(self.observed, self.X, 0.0)
+        # Where λ applies: to all rows of a table that has an entry.
+        self.shrunk = np.broadcast_to(self.known.any(axis=1, keepdims=True), self.known.shape)
+
+    @property
+    def is_ridge(self) -> bool:
+        """Whether nothing is asked of W and H beyond small squares."""
+        return not (self.l1 or self.non_negative)
+
+    def entries_per_component(self, k: int) -> float:
+        """Return c."""
+        return self.shrunk.sum() * self.X.shape[2] / k
+
+    def errors(self, W: np.ndarray, H: np.ndarray) -> np.ndarray:
+        """Return Wₜ H − Xₜ, and 0 where an entry is missing."""
+        E = W @ H - self.filled
+        return E if self.is_complete else np.where(self.observed, E, 0.0)
+
+    def squares(self, W: np.ndarray, H: np.ndarray) -> float:
+        """Return ½λ (Σₜ ‖Wₜ‖² + c ‖H‖²), over the tables with an entry."""
+        squares = np.sum(W[self.shrunk] ** 2) + self.entries_per_component(len(H)) * np.vdot(H, H)
+        return self.regularization * float(squares) / 2
+
+    def l1_strengths(self, k: int) -> tuple[float, float]:
+        """Return the penalties on |W| and |H|, in proportion to the size of their entries."""
+        n, c = self.X.shape[2], self.entries_per_component(k)
+        return self.l1 * sqrt(n / k), self.l1 * c / sqrt(n)
+
+    def best_basis(self, W: np.ndarray, H: np.ndarray) -> np.ndarray:
+        """Return the best H for these states, a ridge regression for each column, or a better one.
+
+        (A better one than the present H, if the minimum is found by iterations.)
+        """
+        k, n = H.shape
+        rows, strength = W.reshape(-1, k), self.regularization * self.entries_per_component(k)
+        grams = gram_matrices(self.observed.reshape(-1, n).T, rows)
+        targets = self.filled.reshape(-1, n).T @ rows
+        return self._solve(grams, targets, strength, H.T, self.l1_strengths(k)[1]).T
+
+    def best_rows(self, H: np.ndarray, W: np.ndarray, first: int = 0) -> np.ndarray:
+        """Return the best states of the tables from `first` on, for this basis: zeros in a gap.
+
+        (Or better ones than W, if the minimum is found by iterations.)
+        """
+        k, n = H.shape
+        observed, filled = (A[first:].reshape(-1, n) for A in (self.observed, self.filled))
+        rows, l1 = W.reshape(-1, k).copy(), self.l1_strengths(k)[0]
+        for some in blocks_of_rows(len(rows), k**2, MEMORY):
+            grams, targets = gram_matrices(observed[some], H.T), filled[some] @ H.T
+            rows[some] = self._solve(grams, targets, self.regularization, rows[some], l1)
+        return rows.reshape(W.shape)
+
+    def encode(self, H: np.ndarray, first: int = 0) -> np.ndarray:
+        """Return the states of the tables from `first` on, for a basis found before.
+
+        With ridges alone it is orthonormal, and a complete row x has the state x Hᵀ.
+        """
+        W = self.filled[first:] @ H.T
+        exact = self.whole[first:] & self.is_ridge
+        if (exact | ~self.known[first:]).all():
+            return W
+        return np.where(exact[..., np.newaxis], W, self.best_rows(H, np.zeros_like(W), first))
+
+    def _solve(self, grams, targets, strengths, start, l1, max_iter=_SWEEPS):
+        """Return the rows that minimise ½ w (G + sI) wᵀ − t wᵀ, with what else is asked of them."""
+        grams = grams + np.asarray(strengths)[..., None, None] * np.eye(targets.shape[1])
+        if self.is_ridge:
+            return solve_rows(grams, targets, strengths)
+        lower = 0.0 if self.non_negative else -np.inf
+        return minimise_rows(grams, targets, start, l1=l1, lower=lower, max_iter=max_iter)
 
 
 @dataclass(eq=False, repr=False)
@@ -91,9 +196,6 @@ class JointProblem(TableProblem):
         for name in ("transition_weight", "transition_regularization", "l1"):
             check.non_negative(getattr(self, name), name)
         check.flag(self.non_negative, "non_negative")
-        self.known = self.observed.any(axis=2)
-        # Where λ applies: to all rows of a table that has an entry.
-        self._shrunk = np.broadcast_to(self.known.any(axis=1, keepdims=True), self.known.shape)
 
     @cached_property
     def pulls(self) -> np.ndarray:
@@ -107,7 +209,7 @@ class JointProblem(TableProblem):
         """What multiplies ½‖w‖² for the rows of each Wₜ, one number where it is one for all."""
         pulls, first = self.pulls.copy(), max(self.lags)
         pulls[1 : first + 1] += self.pulls[:first]
-        strengths = self.transition_weight * pulls + self.regularization * self._shrunk
+        strengths = self.transition_weight * pulls + self.regularization * self.shrunk
         return [row[0] if (row == row[0]).all() else row for row in strengths]
 
     def as_factors(self, start: Any) -> SequenceFactors:
@@ -129,14 +231,11 @@ class JointProblem(TableProblem):
     def penalty(self, factors) -> float:
         """Return all of f but the loss: ridges, l1 penalties and the transition with its weight."""
         W, H, T = factors
-        k, c = len(H), self.entries_per_component(len(H))
-        ridge = np.sum(W[self._shrunk] ** 2) + c * np.vdot(H, H)
         transition = np.vdot(self.pulls, np.sum(self.surprises(W, T) ** 2, axis=2))
-        transition += self.ridge_of_transitions(k) * np.vdot(T, T)
-        l1_W, l1_H = self.l1_strengths(k)
+        transition += self.ridge_of_transitions(len(H)) * np.vdot(T, T)
+        l1_W, l1_H = self.l1_strengths(len(H))
         l1 = l1_W * np.abs(W).sum() + l1_H * np.abs(H).sum()
-        squares = self.regularization * ridge + self.transition_weight * transition
-        return float(squares / 2 + l1)
+        return float(self.squares(W, H) + l1 + self.transition_weight * transition / 2)
 
     def ridge_of_transitions(self, k: int) -> float:
         """Return ρ in the unit of the squares of those states that are more than a guess."""
@@ -167,7 +266,7 @@ class JointProblem(TableProblem):
             said += self.pulls[t, :, np.newaxis] * (W[t] - R[t])
             if 1 <= t <= longest:
                 said += self.pulls[t - 1, :, np.newaxis] * (W[t] + R[t - 1])
-            change = self.best_table(t, H, W[t], mu * said, mu * C) - W[t]
+            change = self.best_table(t, H, W[t], mu * said, mu * C, _SWEEPS_OF_A_TABLE) - W[t]
             W[t] += change
             R[t] += change
             if 1 <= t <= longest:
@@ -176,7 +275,7 @@ class JointProblem(TableProblem):
                 R[s] -= change @ T[i]
         return W
 
-    def best_table(self, t, H, start, said, coupling=0.0) -> np.ndarray:
+    def best_table(self, t, H, start, said, coupling=0.0, max_iter=_SWEEPS) -> np.ndarray:
         """Minimise f over Wₜ alone, where other states say ½ Wₜ C Wₜᵀ − Wₜ Dᵀ, row by row.
 
         Parameters
@@ -188,10 +287,12 @@ class JointProblem(TableProblem):
             D.
         coupling : (k, k) array
             C, but for what is in proportion to the identity.
+        max_iter : int
+            Largest number of sweeps over the entries of a row, where sweeps are needed.
         """
         grams, targets = gram_matrices(self.observed[t], H.T) + coupling, self.filled[t] @ H.T
         l1 = self.l1_strengths(len(H))[0]
-        return self._solve(grams, targets + said, self.strengths[t], start, l1)
+        return self._solve(grams, targets + said, self.strengths[t], start, l1, max_iter)
 
 
 @record
@@ -231,7 +332,64 @@ def joint_steps(problem: JointProblem, start: Any) -> Iterator[JointStep]:
             yield JointStep(n_iter, factors, problem)
             W = problem.best_states(factors, backwards=n_iter % 2 == 1)
             H = problem.best_basis(W, factors.H)
-            T = problem.best_transitions(W, factors.T)
+            T = problem.best_transitions(W, factors.T) if problem.transition_weight else factors.T
             factors = SequenceFactors(W, H, T)
 
     return iterate(problem.as_factors(start))
+
+
+def two_stages(
+    problem: JointProblem, rank: int, drive: Callable[..., Run], *, bridge: bool = False
+) -> Run:
+    """Fit the basis, then the transitions.
+
+    Parameters
+    ----------
+    problem : JointProblem
+        With `transition_weight` 0.
+    rank : int
+    drive : function of the steps of alternating least squares, which returns the run
+    bridge : bool
+        Whether gaps may be bridged, if no row is observed at a step and at all its lags. It is a
+        poor start, but a start. By default that is refused.
+
+    Returns
+    -------
+    Run
+        Its step has W, H and T; its message says how the basis was found.
+    """
+    known = problem.known
+    if problem.is_ridge and (problem.whole | ~known).all():
+        rows = problem.X.reshape(-1, problem.X.shape[2])
+        H, n_iter = _leading_rows(rows if known.all() else rows[known.ravel()], rank), 0
+        run = Run(None, "settled", "the SVD gives the basis at once")
+    else:
+        run = drive(joint_steps(problem, _start(problem, rank)))
+        H, n_iter = run.step.H, run.step.n_iter
+        if problem.is_ridge:
+            H = _leading_rows(run.step.W.reshape(-1, rank) @ H, rank)
+    W = problem.encode(H)
+    if bridge and not usable_rows(known, problem.lags).any():
+        W, known = bridge_gaps(W, known), np.ones_like(known)
+    T = problem.best_transitions(W, known=known)
+    factors = SequenceFactors(fill_gaps(W, known, T, problem.lags), H, T)
+    return run._replace(step=JointStep(n_iter, factors, problem))
+
+
+def _start(problem, k):
+    """Return where alternating least squares begins, for the basis."""
+    stacked = problem.filled.reshape(-1, problem.X.shape[2])
+    if problem.non_negative:
+        W, H = initial_factors(stacked, k, init="nndsvda", random_state=0)
+    else:
+        # This is rows of length 1 and one λ√c for both factors, as lesson 5 starts. Other
+        # starts end in other local minima.
+        small = problem.entries_per_component(k) ** -0.25
+        H = small * _leading_rows(stacked, k)
+        W = stacked @ H.T / small**2
+    return W.reshape(*problem.X.shape[:2], k), H, np.zeros((len(problem.lags), k, k))
+
+
+def _leading_rows(X, k):
+    """Return the k leading right singular vectors of X, as rows; X = QR has those of R."""
+    return np.linalg.svd(np.linalg.qr(X, mode="r"), full_matrices=False)[2][:k]

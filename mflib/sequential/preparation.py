@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -94,6 +95,8 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
     A sequence of vectors (n_steps, n) becomes tables of one row. A masked array, or a list of
     them, is missing where its mask is True.
     """
+    if sparse.issparse(X):
+        raise TypeError(f"{name} is sparse; dense data are needed, with NaN where one is missing")
     try:
         if isinstance(X, (list, tuple)) and any(map(np.ma.is_masked, X)):
             X = np.ma.stack(X)
@@ -101,12 +104,22 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
     except ValueError:
         raise ValueError(f"{name} is not a sequence of tables: their shapes differ") from None
     if X.ndim not in (2, 3):
-        raise ValueError(f"{name} has shape {X.shape}; (n_steps, m, n) or (n_steps, n) is needed")
+        raise ValueError(
+            f"{name} has shape {X.shape}; (n_steps, m, n) or (n_steps, n) is needed. Reshape your "
+            "data: one number per step is a column, X[:, np.newaxis]"
+        )
     if X.size == 0:
-        raise ValueError(f"{name} is empty (shape {X.shape})")
-    if X.dtype.kind not in "biuf":
-        raise ValueError(f"{name} holds entries of type {X.dtype}; real numbers are needed")
-    X = np.asarray(X, dtype=np.float64)
+        which = "feature(s)" if len(X) else "sample(s)"
+        raise ValueError(
+            f"{name} has 0 {which} (shape={X.shape}) while a minimum of 1 is required."
+        )
+    if X.dtype.kind not in "biufO":
+        why = "Complex data not supported: " if X.dtype.kind == "c" else ""
+        raise ValueError(f"{why}{name} holds entries of type {X.dtype}; real numbers are needed")
+    try:
+        X = np.asarray(X, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} holds objects that are no numbers: {error}") from None
     if mask is not np.ma.nomask:
         X = np.where(mask, np.nan, X)
     largest = np.fmax.reduce(np.abs(X), axis=None)  # of the entries that are not NaN
@@ -176,8 +189,14 @@ class Forecaster(BaseEstimator):
         """Check the data and their steps, keep them, and return the tables."""
         tables = check_sequence(X)
         self.first_step_ = check_steps(steps, len(tables))
-        self.X_, self.n_dims_ = tables, np.ndim(X)
+        self.X_, self.n_dims_, self.n_features_in_ = tables, np.ndim(X), tables.shape[2]
         return tables
+
+    def __sklearn_tags__(self):
+        """Say what data it takes: vectors or tables, with NaN where an entry is missing."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.three_d_array = True
+        return tags
 
     def _as_given(self, tables):
         """Return tables as the data were: vectors, if they were vectors."""

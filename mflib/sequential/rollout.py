@@ -1,18 +1,20 @@
 """The formula Wₜ = W₀ Tᵗ taken at its word: gradients through the powers of T (lesson 6).
 
-    f(W₀, H, T) = ½ Σ_Ω (W₀ Tᵗ H − Xₜ)² + ½λ (n_steps ‖W₀‖² + c ‖H‖²)
+    f(W₀, H, T) = ½ Σ_Ω (Sₜ H − Xₜ)² + ½λ (Σₜ ‖Sₜ‖² + c ‖H‖²),     Sₜ = W₀ Tᵗ
 
-With Sₜ = W₀ Tᵗ and the errors Eₜ (0 where Xₜ is missing), the chain rule runs backwards in time:
+λ does not apply to the states of tables without entries: a gap would draw W₀ to zero, and T would
+grow to make up for it. With the errors Eₜ (0 where Xₜ is missing), the chain rule runs backwards in
+time:
 
-    Bₜ = Eₜ Hᵀ + B_{t+1} Tᵀ                       from the last step, after which B is 0
-    ∂f/∂W₀ = B₀ + λ n_steps W₀,   ∂f/∂H = Σₜ Sₜᵀ Eₜ + λcH,   ∂f/∂T = Σₜ Sₜᵀ B_{t+1}
+    Bₜ = Eₜ Hᵀ + λSₜ + B_{t+1} Tᵀ                 from the last step, after which B is 0
+    ∂f/∂W₀ = B₀,   ∂f/∂H = Σₜ Sₜᵀ Eₜ + λcH,   ∂f/∂T = Σₜ Sₜᵀ B_{t+1}
 
 f is quadratic in W₀ and in H: these blocks are ridge regressions. In T it is a polynomial of degree
 2(n_steps − 1). Along an eigenvector of T with eigenvalue λ states grow like |λ|ᵗ, and their errors
 once they are large; ∂f/∂T multiplies the two, so that its terms grow like t |λ|²ᵗ. A learning rate
 that is safe at one T explodes at another.
 
-c is n_steps·m·n / k, as for the joint fit.
+c is as for the joint fit.
 """
 
 from collections.abc import Iterator
@@ -26,8 +28,8 @@ from scipy.sparse.linalg import LinearOperator
 from mflib import _validation as check
 from mflib.descent import SmoothProblem, largest_curvature
 from mflib.iteration import ProblemIterate, record
-from mflib.least_squares import gram_matrices
-from mflib.sequential.tables import TableProblem
+from mflib.least_squares import gram_matrices, solve_rows
+from mflib.sequential.joint import TableProblem
 from mflib.sequential.transitions import roll_forward
 
 
@@ -76,83 +78,65 @@ class RolloutProblem(TableProblem, SmoothProblem):
             return float(np.vdot(E, E)) / 2
 
     def penalty(self, factors) -> float:
-        """Return ½λ (n_steps ‖W₀‖² + c ‖H‖²)."""
-        W0, H, _ = factors
-        by_W0, by_H = self._strengths(len(H))
-        with np.errstate(over="ignore"):
-            return float(by_W0 * np.vdot(W0, W0) + by_H * np.vdot(H, H)) / 2
+        """Return ½λ (Σₜ ‖W₀ Tᵗ‖² + c ‖H‖²), over the tables with an entry."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.squares(factors.states(len(self.X)), factors.H)
 
     def loss_and_gradient(self, factors) -> tuple[float, RolloutFactors]:
         """Return the loss, and the derivatives of f with respect to W₀, H and T."""
-        W0, H, T = factors
-        by_W0, by_H = self._strengths(len(H))
         with np.errstate(over="ignore", invalid="ignore"):
-            S = factors.states(len(self.X))
-            E = self.errors(S, H)
-            B = _backwards(E @ H.T, T)
-            slopes = B[0] + by_W0 * W0, _products(S, E) + by_H * H, _products(S[:-1], B[1:])
-            return float(np.vdot(E, E)) / 2, RolloutFactors(*slopes)
+            S, E, B = self._through_time(factors)
+            strength = self.regularization * self.entries_per_component(len(factors.H))
+            by_H = _products(S, E) + strength * factors.H
+            slopes = RolloutFactors(B[0], by_H, _products(S[:-1], B[1:]))
+            return float(np.vdot(E, E)) / 2, slopes
 
-    def hessian(self, factors) -> LinearOperator:
-        """Return the Hessian of f, which acts on W₀, H and T raveled one after the other.
+    def block_hessian(self, factors, block: int = 2) -> LinearOperator:
+        """Return the Hessian with respect to T, block 2, raveled; W₀ and H need no descent.
 
-        Its products are the derivative of the gradient along a direction.
+        Its product with a direction D is the change of the gradient along D. Tables take no part in
+        it, only their Gram matrices: the cost does not grow with n.
         """
-        _, H, T = factors
-        by_W0, by_H = self._strengths(len(H))
-        S = factors.states(len(self.X))
-        E = self.errors(S, H)
-        B = _backwards(E @ H.T, T)
-        ends = np.cumsum([factor.size for factor in factors])
-
-        def product(direction):
-            parts = np.split(np.ravel(direction), ends[:-1])
-            d = RolloutFactors(*(p.reshape(f.shape) for p, f in zip(parts, factors, strict=True)))
-            dS = np.concatenate([d.W0[np.newaxis], S[:-1] @ d.T])
-            for t in range(1, len(S)):
-                dS[t] += dS[t - 1] @ T
-            dE = np.where(self.observed, dS @ H + S @ d.H, 0.0)
-            source = dE @ H.T + E @ d.H.T
-            source[:-1] += B[1:] @ d.T.T
-            dB = _backwards(source, T)
-            changes = (
-                dB[0] + by_W0 * d.W0,
-                _products(dS, E) + _products(S, dE) + by_H * d.H,
-                _products(dS[:-1], B[1:]) + _products(S[:-1], dB[1:]),
-            )
-            return np.concatenate([change.ravel() for change in changes])
-
-        return LinearOperator((ends[-1],) * 2, product, dtype=np.float64)
-
-    def block_hessian(self, factors, block: int) -> LinearOperator:
-        """Return the Hessian with respect to W₀, H or T (block 0, 1 or 2) alone, raveled."""
-        full = self.hessian(factors)
-        place = np.repeat(np.arange(3), [factor.size for factor in factors]) == block
+        if block != 2:
+            return super().block_hessian(factors, block)
+        T, grams, (S, _, B) = factors.T, self._grams(factors.H), self._through_time(factors)
 
         def product(d):
-            direction = np.zeros(place.size)
-            direction[place] = np.ravel(d)
-            return (full @ direction)[place]
+            D, dS = d.reshape(T.shape), np.zeros_like(S)
+            for t in range(1, len(S)):
+                dS[t] = dS[t - 1] @ T + S[t - 1] @ D
+            source = np.einsum("tif,tifg->tig", dS, grams)
+            source[:-1] += B[1:] @ D.T
+            return _products(dS[:-1], B[1:]) + _products(S[:-1], _backwards(source, T)[1:])
 
-        return LinearOperator((place.sum(),) * 2, product, dtype=np.float64)
+        return LinearOperator((T.size,) * 2, lambda d: product(d).ravel(), dtype=np.float64)
 
     def best_initial(self, factors) -> np.ndarray:
         """Return the W₀ that minimises f for these H and T: a ridge regression for each row.
 
-        Its Gram matrix is Σₜ Tᵗ Gₜ (Tᵗ)ᵀ, with Gₜ that of the columns of H observed at step t.
+        Its Gram matrix is Σₜ Tᵗ (Gₜ + λI) (Tᵗ)ᵀ, with Gₜ that of the columns of H observed at t.
         """
-        W0, H, T = factors
+        _, H, T = factors
         grams = np.zeros_like(T)
-        for observed in self.observed[::-1]:
-            grams = gram_matrices(observed, H.T) + T @ grams @ T.T
+        for at_step in self._grams(H)[::-1]:
+            grams = at_step + T @ grams @ T.T
         targets = _backwards(self.filled @ H.T, T)[0]
-        return self._solve(grams, targets, self._strengths(len(H))[0], W0, 0.0)
+        return solve_rows(grams, targets, self.regularization * self.shrunk[0])
 
-    def _strengths(self, k):
-        """Return what ½‖W₀‖² and ½‖H‖² are multiplied by."""
-        return self.regularization * len(self.X), self.regularization * self.entries_per_component(
-            k
-        )
+    def _through_time(self, factors):
+        """Return the states S, the errors E and what flows back, B."""
+        _, H, T = factors
+        S = factors.states(len(self.X))
+        E = self.errors(S, H)
+        return S, E, _backwards(E @ H.T + self.regularization * self.shrunk[..., None] * S, T)
+
+    def _grams(self, H):
+        """Return Gₜ + λI for each row of each table, (n_steps, m, k, k)."""
+        shape = (*self.X.shape[:2], len(H), len(H))
+        if self.is_complete:
+            return np.broadcast_to(H @ H.T + self.regularization * np.eye(len(H)), shape)
+        grams = gram_matrices(self.observed.reshape(-1, H.shape[1]), H.T).reshape(shape)
+        return grams + self.regularization * self.shrunk[..., None, None] * np.eye(len(H))
 
 
 @record
@@ -222,10 +206,10 @@ def _step_in_T(problem, factors, eta):
 
     if eta is not None:
         return moved(eta), eta
-    curvature = largest_curvature(problem.block_hessian(factors, 2), tol=1e-2, random_state=0)
-    before, eta = problem.loss(factors), 1 / curvature if curvature > 0 else 1.0
+    curvature = largest_curvature(problem.block_hessian(factors, 2), tol=0.1, random_state=0)
+    before, eta = problem.objective(factors), 1 / curvature if curvature > 0 else 1.0
     for _ in range(60):
-        if problem.loss(moved(eta)) <= before:
+        if problem.objective(moved(eta)) <= before:
             return moved(eta), eta
         eta /= 2
     return factors, 0.0

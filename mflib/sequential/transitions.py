@@ -13,7 +13,7 @@ References
 H. Lütkepohl, New Introduction to Multiple Time Series Analysis, 2005, section 2.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from warnings import warn
 
@@ -142,6 +142,43 @@ def forecast_states(
     return states
 
 
+def predict_gaps(
+    W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
+) -> np.ndarray:
+    """Return states with predictions from earlier states in place of rows that are not known.
+
+    Parameters
+    ----------
+    W : (n_steps, m, k) array
+    known : (n_steps, m) array of bool
+        True at the first max(lags) steps.
+    transitions : (n_lags, k, k) array
+    lags : sequence of int
+    """
+    W = W.copy()
+    for t in np.flatnonzero(~known.all(axis=1)):
+        W[t, ~known[t]] = roll_forward(W[:t], transitions, lags, 1)[0, ~known[t]]
+    return W
+
+
+def bend_gaps(
+    W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
+) -> np.ndarray:
+    """Return what `predict_gaps` does, bent so that it meets the known rows behind each gap.
+
+    What the predictions miss these rows by is spread over the gap, along a line. So exact
+    predictions stay, and those that fade do not leave a hole.
+    """
+    predicted, n_steps = predict_gaps(W, known, transitions, lags), len(W)
+    steps = np.arange(n_steps)[:, np.newaxis]
+    before = np.maximum.accumulate(np.where(known, steps, 0))
+    behind = np.minimum.accumulate(np.where(known, steps, n_steps)[::-1])[::-1]
+    share = np.where(behind < n_steps, (steps - before) / np.maximum(behind - before, 1), 0.0)
+    missed = np.zeros((n_steps + 1, *W.shape[1:]))
+    missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, transitions, lags)
+    return predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
+
+
 def bridge_gaps(W: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return states with lines drawn from known rows to the next known ones, level at the ends.
 
@@ -149,7 +186,7 @@ def bridge_gaps(W: np.ndarray, known: np.ndarray) -> np.ndarray:
     ----------
     W : (n_steps, m, k) array
     known : (n_steps, m) array of bool
-        Which rows of which states are known. A row that never is stays as it is.
+        Which rows of which states are known. A row that never is stays at its first value.
 
     Examples
     --------
@@ -157,24 +194,20 @@ def bridge_gaps(W: np.ndarray, known: np.ndarray) -> np.ndarray:
     >>> bridge_gaps(W, W[:, :, 0] > 0).ravel()
     array([1., 1., 2., 3., 3.])
     """
-    W, steps = W.copy(), np.arange(len(W))
-    for i in np.flatnonzero(known.any(axis=0) & ~known.all(axis=0)):
-        seen = steps[known[:, i]]
-        W[:, i] = np.stack([np.interp(steps, seen, w) for w in W[seen, i].T], axis=1)
-    return W
+    W, known = W.copy(), known.copy()
+    W[0], known[0] = W[known.argmax(axis=0), np.arange(W.shape[1])], True
+    return bend_gaps(W, known, np.eye(W.shape[2])[np.newaxis], (1,))
 
 
 def fill_gaps(
     W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
 ) -> np.ndarray:
-    """Return states with predictions in place of unknown rows; at the first steps, bridges."""
+    """Return states with bent predictions in place of unknown rows; at the first steps, bridges."""
     if known.all():
         return W
-    W, bridged = W.copy(), bridge_gaps(W, known)
-    for t in np.flatnonzero(~known.all(axis=1)):
-        guess = bridged[t] if t < max(lags) else roll_forward(W[:t], transitions, lags, 1)[0]
-        W[t, ~known[t]] = guess[~known[t]]
-    return W
+    W, known, first = W.copy(), known.copy(), max(lags)
+    W[:first], known[:first] = bridge_gaps(W, known)[:first], True
+    return bend_gaps(W, known, transitions, lags)
 
 
 def fit_transitions(
@@ -245,7 +278,7 @@ def fit_transitions(
 
 def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
     """Refuse lags that are not different whole numbers from 1, or too long for n steps."""
-    if not np.iterable(lags) or len(lags) == 0:
+    if isinstance(lags, str) or not isinstance(lags, Collection) or len(lags) == 0:
         raise ValueError(f"lags is {lags!r}; a sequence such as (1, 7) is needed")
     for lag in lags:
         check.count(lag, "a lag")
