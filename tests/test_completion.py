@@ -15,12 +15,16 @@ from scipy.optimize import approx_fprime
 from mflib.completion import (
     BiasedFactors,
     CompletionProblem,
+    ImplicitProblem,
     ObservedEntries,
     als_steps,
+    bayesian_als_steps,
+    implicit_als_steps,
     initial_factors,
     sgd,
     sgd_steps,
 )
+from mflib.completion.bayesian import draw_prior, draw_rows
 from mflib.descent import descent_steps
 from mflib.eigen import orthogonal_steps
 from mflib.factorization import FactorizationProblem
@@ -53,7 +57,7 @@ def gradient_steps(problem, start, learning_rate=1e-3):
     return descent_steps(problem, start, learning_rate, updates="simultaneous")
 
 
-METHODS = [als_steps, sgd_steps, gradient_steps]
+METHODS = [als_steps, sgd_steps, gradient_steps]  # of an optimum
 
 # Observed entries
 
@@ -109,6 +113,50 @@ def test_a_change_of_type_leaves_the_old_entries():
     assert_allclose(single.values, entries.values, rtol=1e-6)
 
 
+def test_a_frame_keeps_what_it_holds_and_nothing_else():
+    frame = pd.DataFrame({"who": ["b", "a", "c"], "film": [9, 2**40, 9], "stars": [1, 2, 3]})
+    frame["who"] = frame["who"].astype("category")
+    frame["film"] = frame["film"].astype("Int64")
+    frame["stars"] = frame["stars"].astype("Int64")
+    columns = {"row": "who", "column": "film", "value": "stars"}
+    entries = ObservedEntries.from_frame(frame[frame["who"] != "a"], **columns)
+    assert entries.row_labels.tolist() == ["b", "c"]  # a category that nobody uses is no row
+    assert entries.column_labels.tolist() == [9]
+    assert entries.values.tolist() == [1, 3]
+    assert ObservedEntries.from_frame(frame, **columns).column_labels.tolist() == [9, 2**40]
+    for name, sentence in {
+        "who": "the columns 'who' and 'film' must have no missing labels",
+        "film": "the columns 'who' and 'film' must have no missing labels",
+        "stars": "values has 1 entry that is NaN or infinite",
+    }.items():
+        gap = frame.copy()
+        gap.loc[1, name] = pd.NA
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            ObservedEntries.from_frame(gap, **columns)
+
+
+def test_a_missing_value_in_a_table_of_whole_numbers_was_not_observed():
+    table = pd.DataFrame({"x": [1, None], "y": [2, 3]}, dtype="Int64", index=["Ann", "Eve"])
+    entries = ObservedEntries.from_frame(table)
+    assert entries.pairs.tolist() == [[0, 0], [0, 1], [1, 1]]
+    assert entries.values.tolist() == [1, 2, 3]
+    assert entries.row_labels.tolist() == ["Ann", "Eve"]
+    positions = pd.DataFrame({"who": [0, 1], "film": [1, 0]}, dtype="Int64")
+    assert ObservedEntries(positions, [1, 2]).pairs.tolist() == [[0, 1], [1, 0]]
+    assert ObservedEntries(positions, [1, 2]).row_labels is None
+
+
+@given(seeds)
+def test_labels_are_numbered_in_their_order(seed):
+    rng = np.random.default_rng(seed)
+    pairs = rng.integers(-9, 9, (20, 2))
+    names = pairs.astype(str)
+    entries = ObservedEntries(names, np.arange(20.0))
+    assert (np.sort(entries.row_labels) == entries.row_labels).all()
+    assert_array_equal(entries.row_labels[entries.rows], names[:, 0])
+    assert_array_equal(entries.column_labels[entries.columns], names[:, 1])
+
+
 PAIRS = [[0, 0], [1, 2]]
 ENTRIES = observe()
 PROBLEM, START = begin(ENTRIES)
@@ -127,11 +175,29 @@ def refuse_loss(loss):
         (lambda: ObservedEntries([[0, -1]], [1]), "pairs holds -1; rows and columns count from 0"),
         (lambda: ObservedEntries([[0, 0.5]], [1]), "pairs holds entries that are no whole numbers"),
         (lambda: ObservedEntries([[0, np.nan]], [1]), "pairs holds entries that are no whole"),
-        (lambda: ObservedEntries([["a", "b"]], [1]), "pairs holds entries that are no whole"),
-        (lambda: ObservedEntries([[0, 2**40]], [1]), "pairs holds 1099511627776; rows and columns"),
+        (
+            lambda: ObservedEntries([["a"]], [1]),
+            r"pairs has shape \(1, 1\); shape \(n_entries, 2\)",
+        ),
+        (lambda: ObservedEntries([[0, 2**40]], [1]), "pairs holds 1099511627776; positions end at"),
+        (
+            lambda: ObservedEntries([[0, 1], [1_500_000_000, 1], [2, 2]], [1, 2, 3]),
+            "pairs holds 1500000000, but only 3 entries: nearly all of such a .*"
+            r"Large ids are labels: .*from_frame\(...\)",
+        ),
+        (lambda: ObservedEntries([["a", "b"]], [1], row_labels="a"), "pairs holds labels; further"),
+        (
+            lambda: ObservedEntries(PAIRS, [1, 2], row_labels="aa", column_labels="abc"),
+            "row_labels names some of them twice",
+        ),
         (lambda: ObservedEntries(PAIRS, [1]), r"values has shape \(1,\); one per pair is needed"),
         (lambda: ObservedEntries(PAIRS, [1, np.nan]), "values has 1 entry that is NaN or infinite"),
         (lambda: ObservedEntries(PAIRS, [1, 2], (2, 2)), r"shape is \(2, 2\), but the pairs need"),
+        (
+            lambda: ObservedEntries(PAIRS, np.ma.masked_equal([1, -1], -1)),
+            "values has masked entries; values for all of them are needed here",
+        ),
+        (lambda: ObservedEntries(PAIRS, ["a", "b"]), "values holds entries of type object; real n"),
         (lambda: ObservedEntries(PAIRS, [1, 2], 3), "shape is 3; two whole numbers are needed"),
         (lambda: ObservedEntries(PAIRS, [1, 2], (2.5, 3)), "each number of shape is 2.5; a whole"),
         (lambda: ObservedEntries(PAIRS, [1, 1e50]).astype(np.float32), "values are too large for"),
@@ -176,6 +242,12 @@ def refuse_loss(loss):
 def test_bad_input_is_refused_when_it_is_handed_in(call, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         call()
+
+
+@pytest.mark.parametrize("odd", [None, pd.NA, np.nan, pd.NaT, 2, {"a": 1}])
+def test_labels_have_an_order(odd):
+    with pytest.raises(TypeError, match=r"^pairs holds labels that are missing or have no order; "):
+        ObservedEntries([["Ann", "Up"], [odd, "Up"]], [1, 2])
 
 
 # An iterate is a start
@@ -491,3 +563,139 @@ def test_more_columns_than_the_matrix_has_are_no_trouble(method, biases):
     steps = take(method(problem, start), 21)
     assert np.isfinite(steps[-1].objective)
     assert steps[-1].objective < steps[0].objective
+
+
+# Bayesian: draws instead of minima
+
+
+def is_mean(draws, expected):
+    """Tell whether draws average to what is expected, within five standard errors."""
+    errors = draws.std(axis=0) / len(draws) ** 0.5
+    return (np.abs(draws.mean(axis=0) - expected) <= 5 * errors).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_are_drawn_from_their_exact_conditional(seed):
+    rng = np.random.default_rng(seed)
+    n_draws, n, k, noise = 20_000, 5, 3, 0.7
+    V, prior_mean = rng.standard_normal((n, k)), rng.standard_normal(k)
+    root = rng.standard_normal((k, k))
+    precision = root @ root.T + np.eye(k)
+    columns, x = [0, 2, 3], rng.standard_normal(3)
+    table = np.tile(columns, n_draws), 3 * np.arange(n_draws + 1)
+    values, mask = (
+        sparse.csr_array((np.tile(data, n_draws), *table), shape=(n_draws, n))
+        for data in (x, np.ones(3))
+    )
+    draws = draw_rows(values, mask, V, (prior_mean, precision), noise, np.random.RandomState(seed))
+    seen = V[columns]
+    A = seen.T @ seen / noise**2 + precision
+    mean = np.linalg.solve(A, seen.T @ x / noise**2 + precision @ prior_mean)
+    assert is_mean(draws, mean)
+    centred = draws - mean
+    assert is_mean(centred[:, :, None] * centred[:, None, :], np.linalg.inv(A))
+
+
+def test_priors_are_drawn_from_their_exact_conditional():
+    rng = np.random.default_rng(0)
+    m, k, units = 6, 2, [0.5, 2.0]
+    rows = rng.standard_normal((m, k)) @ [[2.0, 0.3], [0.0, 0.5]] + [1.0, -2.0]
+    random_state = np.random.RandomState(0)
+    means, precisions = map(
+        np.array, zip(*(draw_prior(rows, units, random_state) for _ in range(4000)), strict=True)
+    )
+    mean = rows.mean(axis=0)
+    scatter = (
+        np.cov(rows.T, bias=True) * m + np.diag(units) + 2 * m / (2 + m) * np.outer(mean, mean)
+    )
+    assert is_mean(precisions, (m + k) * np.linalg.inv(scatter))
+    assert is_mean(means, rows.sum(axis=0) / (2 + m))
+    centred = means - rows.sum(axis=0) / (2 + m)
+    covariance = scatter / (m - 1) / (2 + m)  # the mean of an inverse Wishart matrix
+    assert is_mean(centred[:, :, None] * centred[:, None, :], covariance)
+
+
+@pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+def test_draws_follow_the_unit_of_the_data(biases, size):
+    entries = observe(3, (15, 12), 120)
+    problem, start = begin(entries, 2, biases=biases)
+    scaled = ObservedEntries(entries.pairs, size * entries.values, entries.shape)
+    sizes = (size**0.5, size**0.5, size, size)
+    other = [c * factor for c, factor in zip(sizes, start, strict=False)]
+    found = nth(bayesian_als_steps(problem, start, random_state=0), 5)
+    steps = bayesian_als_steps(CompletionProblem(scaled, biases=biases), other, random_state=0)
+    step = nth(steps, 5)
+    assert step.noise == pytest.approx(size * found.noise)
+    for c, factor, expected in zip(sizes, step.factors, found.factors, strict=False):
+        assert_allclose(factor, c * expected, rtol=1e-6)
+
+
+def test_draws_are_refused_for_other_models():
+    with pytest.raises(
+        ValueError, match=r"^draws need the squared loss and factors that may be ne"
+    ):
+        bayesian_als_steps(*begin(ENTRIES, non_negative=True))
+    with pytest.raises(ValueError, match=r"^draws need the squared loss"):
+        bayesian_als_steps(*begin(observe(loss="poisson"), loss="poisson"))
+    with pytest.raises(ValueError, match=r"^the loss of the start overflows"):
+        bayesian_als_steps(PROBLEM, [1e200 * factor for factor in START])
+
+
+# Implicit feedback: all entries count
+
+
+def counts(seed=0, shape=(9, 7), n_entries=25):
+    rng = np.random.default_rng(seed)
+    return ObservedEntries(
+        rng.integers(0, shape, (n_entries, 2)), rng.uniform(0.1, 3, n_entries), shape
+    )
+
+
+def preferences(problem):
+    """Return the dense tables p and c, with the values of duplicates summed."""
+    X = problem.entries.by_row.toarray()
+    return (X > 0).astype(float), 1 + problem.confidence * X
+
+
+@given(seeds, st.floats(0.1, 50), st.integers(1, 4))
+@settings(max_examples=25)
+def test_an_implicit_step_is_the_dense_weighted_ridge_regression(seed, confidence, k):
+    problem = ImplicitProblem(counts(seed), regularization=0.3, confidence=confidence)
+    P, C = preferences(problem)
+    start = initial_factors(problem, k, scale=1, random_state=seed % 2**31)
+    step = nth(implicit_als_steps(problem, start), 1)
+    dense = ((P, C, start.V, step.U), (P.T, C.T, step.U, step.V))
+    for table, weights, fixed, found in dense:
+        for p, c, row in zip(table, weights, found, strict=True):
+            A = fixed.T @ (c[:, None] * fixed) + 0.3 * np.eye(k)
+            assert_allclose(row, np.linalg.solve(A, fixed.T @ (c * p)), rtol=1e-6, atol=1e-9)
+
+
+@given(seeds)
+def test_the_implicit_loss_is_that_of_the_whole_table(seed):
+    problem = ImplicitProblem(counts(seed), regularization=0.7, confidence=4.0)
+    P, C = preferences(problem)
+    U, V = factors = initial_factors(problem, 3, scale=1, random_state=seed % 2**31)
+    assert problem.loss(factors) == pytest.approx((C * (U @ V.T - P) ** 2).sum() / 2)
+    assert problem.penalty(factors) == pytest.approx(0.35 * ((U**2).sum() + (V**2).sum()))
+    assert problem.loss_at_zero(factors) == pytest.approx((C * P).sum() / 2)
+
+
+@given(seeds, st.sampled_from([np.float32, np.float64]), st.sampled_from([0.0, 0.01, 10.0]))
+@settings(max_examples=25)
+def test_no_step_of_implicit_als_increases_the_objective(seed, dtype, strength):
+    entries = counts(seed).astype(dtype)
+    problem = ImplicitProblem(entries, regularization=strength)
+    start = initial_factors(problem, 3, dtype=dtype, scale=0.5, random_state=seed % 2**31)
+    steps = take(implicit_als_steps(problem, start), 8)
+    for before, after in pairwise(steps):
+        assert after.objective <= before.objective * (1 + 1e4 * np.finfo(dtype).eps)
+        assert after.U.dtype == dtype
+
+
+def test_counts_are_above_zero():
+    with pytest.raises(ValueError, match=r"^values holds 0.0; counts above 0 are needed"):
+        ImplicitProblem(ObservedEntries([[0, 0]], [0]))
+    with pytest.raises(ValueError, match=r"^confidence is 0; a number above 0 is needed"):
+        ImplicitProblem(counts(), confidence=0)

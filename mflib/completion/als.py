@@ -15,13 +15,14 @@ Y. Zhou, D. Wilkinson, R. Schreiber and R. Pan, Large-scale parallel collaborati
 Netflix prize, AAIM, 2008.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
 from scipy import sparse
 
 from mflib import _validation as check
+from mflib.completion.entries import ObservedEntries
 from mflib.completion.problem import CompletionProblem
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import ridge_rows, ridge_rows_non_negative, ridge_rows_one_by_one
@@ -71,41 +72,56 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
     if solver == "compiled" and (problem.non_negative or problem.regularization == 0):
         raise ValueError("solver='compiled' needs regularization > 0 and non_negative=False")
     factors = problem.as_factors(start)
-    dtype = factors.U.dtype
-    entries = problem.entries.astype(dtype)
-    row_strengths, column_strengths = (s.astype(dtype) for s in problem.strengths)
+    entries = problem.entries.astype(factors.U.dtype)
+    strengths = [side.astype(factors.U.dtype) for side in problem.strengths]
+
+    def solve(side, values, mask, U, V):
+        if solver == "compiled":
+            found = np.empty_like(U)
+            table = values.data, values.indices, values.indptr
+            ridge_rows_one_by_one(*table, V, strengths[side], found)
+            return found
+        if problem.non_negative:
+            free = {"n_free": int(problem.biases)}
+            return ridge_rows_non_negative(values, mask, V, strengths[side], U, **free)
+        return ridge_rows(values, mask, V, strengths[side])
 
     def iterate(factors):
         for n_iter in count():
             yield ALSStep(n_iter, factors, problem)
-            rows, columns = factors[::2], factors[1::2]  # (U, b) and (V, c), or U and V alone
             with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
-                rows = half_step(entries.by_row, row_strengths, rows, columns)
-                columns = half_step(entries.by_column, column_strengths, columns, rows)
-            factors = factors._make(sum(zip(rows, columns, strict=True), ()))
-
-    def half_step(values, strengths, ours, theirs):
-        if not problem.biases:
-            return (_solve(problem, solver, values, strengths, *ours, *theirs),)
-        (U, b), (V, c) = ours, theirs
-        values = _with_data(values, values.data - problem.mean - c.take(values.indices))
-        U, V = np.column_stack([U, b]), np.column_stack([V, np.ones_like(c)])
-        U = _solve(problem, solver, values, strengths, U, V)
-        return np.ascontiguousarray(U[:, :-1]), np.ascontiguousarray(U[:, -1])
+                factors = alternate(entries, factors, problem.mean, solve)
 
     return iterate(factors)
 
 
-def _solve(problem, solver, values, strengths, U, V):
-    """Return the minimum over U, with V fixed."""
-    if solver == "compiled":
-        U = np.empty_like(U)
-        ridge_rows_one_by_one(values.data, values.indices, values.indptr, V, strengths, U)
-        return U
-    mask = _with_data(values, np.ones_like(values.data))
-    if problem.non_negative:
-        return ridge_rows_non_negative(values, mask, V, strengths, U, n_free=int(problem.biases))
-    return ridge_rows(values, mask, V, strengths)
+def alternate(entries: ObservedEntries, factors, mean: float, solve: Callable):
+    """Return new factors: first all rows, with V and c fixed, and then all columns.
+
+    Parameters
+    ----------
+    entries : ObservedEntries
+        Of the type of the factors.
+    factors : Factors or BiasedFactors
+    mean : float
+        μ, for a model with biases.
+    solve : function of (side, values, mask, U, V) that returns the new U
+        `side` is 0 for the rows of X and 1 for its columns; `values` and `mask` are sparse arrays
+        of the entries that U Vᵀ is to meet, row by row, and of ones. With biases, the last column
+        of U is b, and that of V is 1.
+    """
+    sides = [factors[::2], factors[1::2]]  # (U, b) and (V, c), or U and V alone
+    for side, values in enumerate((entries.by_row, entries.by_column)):
+        (U, *bias), (V, *other_bias) = sides[side], sides[1 - side]
+        if bias:
+            values = _with_data(values, values.data - mean - other_bias[0][values.indices])
+            U, V = np.column_stack([U, *bias]), np.column_stack([V, np.ones_like(other_bias[0])])
+        U = solve(side, values, _with_data(values, np.ones_like(values.data)), U, V)
+        if bias:
+            sides[side] = np.ascontiguousarray(U[:, :-1]), np.ascontiguousarray(U[:, -1])
+        else:
+            sides[side] = (U,)
+    return factors._make(sum(zip(*sides, strict=True), ()))
 
 
 def _with_data(X, data):

@@ -4,6 +4,9 @@
     Ωᵢ    the columns observed in row i; Ωʲ the rows observed in column j
 
 Missing is not zero: a pair outside Ω says nothing.
+
+Rows and columns have positions, counted from 0. Names, dates and large ids are labels: they are
+numbered here in sorted order, and kept.
 """
 
 from copy import copy
@@ -18,6 +21,10 @@ from mflib import _validation as check
 # Rows and columns are numbered with 32 bits in the sparse matrices.
 _LARGEST = np.iinfo(np.int32).max - 1
 
+# A table may have so many more rows (or columns) than entries: beyond it, ids are no positions.
+_MOST_EMPTY = 10**6
+_CURE = "Large ids are labels: take the entries from a frame, ObservedEntries.from_frame(...)"
+
 
 class ObservedEntries:
     """Pairs (row, column) and their values, the observed part of a matrix.
@@ -27,25 +34,32 @@ class ObservedEntries:
 
     Parameters
     ----------
-    pairs : (n_entries, 2) array of whole numbers
-        Row and column of each entry, counted from 0.
+    pairs : (n_entries, 2) array
+        Row and column of each entry. Whole numbers are positions, counted from 0; anything else
+        (names, dates) is a label. Ids with gaps are labels too: see `from_frame`.
     values : (n_entries,) array
         Finite. Of type float32 if they come so, else float64.
     shape : tuple of two int, optional
-        Shape of the matrix. By default as small as the pairs allow.
+        Shape of the matrix. By default as small as the pairs allow, and refused if nearly all of it
+        would be empty.
     row_labels, column_labels : sequences, optional
-        Names of the m rows and of the n columns.
+        Names of the m rows and of the n columns, each a different one, if pairs are positions.
 
     Attributes
     ----------
     rows, columns, values : (n_entries,) arrays
+        Positions, and the values there.
     shape : tuple of two int
+    row_labels, column_labels : (m,) and (n,) arrays, or None
 
     Examples
     --------
     >>> entries = ObservedEntries([[0, 0], [0, 2], [1, 1]], [5, 3, 4])
     >>> entries.shape, entries.row_counts, entries.column_counts
     ((2, 3), array([2, 1]), array([1, 1, 1]))
+    >>> entries = ObservedEntries([["Eve", "Up"], ["Ann", "Up"]], [4, 5])
+    >>> entries.pairs.tolist(), entries.row_labels.tolist()
+    ([[1, 0], [0, 0]], ['Ann', 'Eve'])
     """
 
     def __init__(
@@ -57,13 +71,16 @@ class ObservedEntries:
         row_labels=None,
         column_labels=None,
     ):
-        pairs = check_pairs(pairs)
+        pairs = as_pairs(pairs)
+        if pairs.dtype.kind not in "biufc":
+            if row_labels is not None or column_labels is not None:
+                raise ValueError("pairs holds labels; further ones can go with positions only")
+            (row_labels, rows), (column_labels, columns) = map(_numbered, pairs.T)
+            pairs = np.column_stack([rows, columns])
+        pairs = check_positions(pairs)
         self.values = _check_values(values, len(pairs))
+        self.shape = table_shape(pairs) if shape is None else _check_shape(shape, pairs)
         self.rows, self.columns = np.ascontiguousarray(pairs.T, dtype=np.int32)
-        needed = int(self.rows.max()) + 1, int(self.columns.max()) + 1
-        self.shape = needed if shape is None else _check_shape(shape)
-        if np.less(self.shape, needed).any():
-            raise ValueError(f"shape is {self.shape}, but the pairs need {needed} at least")
         self.row_labels = _check_labels(row_labels, self.shape[0], "row_labels")
         self.column_labels = _check_labels(column_labels, self.shape[1], "column_labels")
 
@@ -111,42 +128,34 @@ class ObservedEntries:
         Parameters
         ----------
         frame : pandas.DataFrame
-            Either the matrix itself, with NaN for what is missing, or a list with an entry a line.
+            Either the matrix itself, with missing values where nothing was observed, or a list with
+            an entry a line.
         row, column, value : names of columns
-            For such a list: where its rows, columns and values stand. The labels are sorted.
+            For such a list: where its rows, columns and values stand. Everything in the first two
+            is a label, ids too. The labels are sorted; categories that nobody uses are left out.
 
         Examples
         --------
         >>> import pandas as pd
-        >>> ratings = pd.DataFrame({"who": ["Eve", "Ann"], "film": ["Up", "Up"], "stars": [4, 5]})
+        >>> ratings = pd.DataFrame({"who": [77_000, 1_234], "film": ["Up", "Up"], "stars": [4, 5]})
         >>> entries = ObservedEntries.from_frame(ratings, row="who", column="film", value="stars")
         >>> entries.row_labels.tolist(), entries.pairs.tolist()
-        (['Ann', 'Eve'], [[1, 0], [0, 0]])
+        ([1234, 77000], [[1, 0], [0, 0]])
         """
         names = (row, column, value)
         if names == (None, None, None):
-            entries = cls.from_dense(frame.to_numpy())
-            return cls(
-                entries.pairs,
-                entries.values,
-                entries.shape,
-                row_labels=frame.index,
-                column_labels=frame.columns,
-            )
-        if None in names:
+            entries = cls.from_dense(as_table(frame.to_numpy(na_value=np.nan)))
+            pairs, values, labels = entries.pairs, entries.values, (frame.index, frame.columns)
+        elif None in names:
             raise ValueError("row, column and value are needed together, or none of them")
-        labels = [frame[name].astype("category").cat for name in (row, column)]
-        pairs = np.column_stack([label.codes for label in labels])
-        if pairs.size and pairs.min() < 0:
-            raise ValueError(f"the columns {row!r} and {column!r} must have no missing labels")
-        row_labels, column_labels = (label.categories for label in labels)
-        return cls(
-            pairs,
-            frame[value].to_numpy(),
-            (len(row_labels), len(column_labels)),
-            row_labels=row_labels,
-            column_labels=column_labels,
-        )
+        else:
+            sides = [frame[name].factorize(sort=True) for name in (row, column)]
+            pairs, labels = np.column_stack([codes for codes, _ in sides]), [x for _, x in sides]
+            values = frame[value].to_numpy()
+            if pairs.size and pairs.min() < 0:
+                raise ValueError(f"the columns {row!r} and {column!r} must have no missing labels")
+        shape = len(labels[0]), len(labels[1])
+        return cls(pairs, values, shape, row_labels=labels[0], column_labels=labels[1])
 
     def __len__(self) -> int:
         """Return the number of observed entries, |Ω|."""
@@ -169,9 +178,21 @@ class ObservedEntries:
             vars(other).pop(view, None)
         return other
 
+    def after(self, row_labels, column_labels, shape) -> "ObservedEntries":
+        """Return the same entries in a table that begins with the rows and columns of another.
+
+        Where there are labels, rows and columns of equal labels are the same, and new ones follow
+        behind. The labels and the shape of the other table are given.
+        """
+        known, own = (row_labels, column_labels), (self.row_labels, self.column_labels)
+        sides = map(_follow, known, own, self.pairs.T, np.maximum(shape, self.shape))
+        pairs, labels, shape = zip(*sides, strict=True)
+        names = {"row_labels": labels[0], "column_labels": labels[1]}
+        return ObservedEntries(np.column_stack(pairs), self.values, shape, **names)
+
     @property
     def pairs(self) -> np.ndarray:
-        """The pairs (row, column), shape (n_entries, 2)."""
+        """The pairs (row, column) of positions, shape (n_entries, 2)."""
         return np.column_stack([self.rows, self.columns])
 
     @cached_property
@@ -187,32 +208,79 @@ class ObservedEntries:
     @cached_property
     def by_row(self) -> sparse.csr_array:
         """The entries row by row, a sparse matrix of shape (m, n) that keeps duplicates."""
-        return _compress(self.values, self.rows, self.columns, self.row_counts, self.shape)
+        return self._as_coo().tocsr()
 
     @cached_property
     def by_column(self) -> sparse.csr_array:
         """The entries column by column: the transposed matrix, of shape (n, m)."""
-        return _compress(self.values, self.columns, self.rows, self.column_counts, self.shape[::-1])
+        return self._as_coo().tocsc().T
+
+    def _as_coo(self):
+        entries = sparse.coo_array((self.values, (self.rows, self.columns)), shape=self.shape)
+        entries.has_canonical_format = True  # SciPy would sum duplicates
+        return entries
 
 
-def check_pairs(pairs: ArrayLike) -> np.ndarray:
-    """Return pairs (row, column) as an array of integers, refusing all else in one sentence."""
-    pairs = np.asarray(pairs)
-    if pairs.ndim != 2 or pairs.shape[1] != 2:
+def as_table(X: ArrayLike) -> np.ndarray:
+    """Return an array: of numbers, if all are, and else of objects as they are."""
+    table = np.asarray(X)
+    if table.dtype.kind in "OUS":
+        objects = np.array(X, dtype=object)
+        numbers = np.array(objects.tolist())
+        table = numbers if numbers.dtype.kind in "biuf" else objects
+    return table
+
+
+def as_pairs(pairs: ArrayLike) -> np.ndarray:
+    """Return an array (n_entries, 2) of numbers or of labels, refusing other shapes."""
+    table = as_table(pairs)
+    if table.ndim != 2 or table.shape[1] != 2:
         raise ValueError(
-            f"pairs has shape {pairs.shape}; shape (n_entries, 2) is needed: row, column"
+            f"pairs has shape {table.shape}; shape (n_entries, 2) is needed: row, column"
         )
-    if len(pairs) == 0:
+    if len(table) == 0:
         raise ValueError("pairs is empty; one observed entry is needed at least")
-    if pairs.dtype.kind not in "iu":
-        numbers = pairs.astype(np.float64) if pairs.dtype.kind in "bf" else np.array(np.nan)
-        if not (numbers == np.floor(numbers)).all():  # false for NaN too
-            raise ValueError("pairs holds entries that are no whole numbers; rows and columns are")
-    if pairs.min() < 0:
-        raise ValueError(f"pairs holds {pairs.min()}; rows and columns count from 0")
-    if pairs.max() > _LARGEST:
-        raise ValueError(f"pairs holds {pairs.max()}; rows and columns end at {_LARGEST}")
-    return pairs.astype(np.int64)
+    return table
+
+
+def places(labels: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
+    """Return the positions of wanted labels, one too high where there is no such label.
+
+    Without labels, positions are wanted, and returned.
+    """
+    if labels is None:
+        return check_positions(wanted)
+    if labels.dtype.kind == "M":  # dates come in many forms
+        wanted = wanted.astype(labels.dtype)
+    known = {label: place for place, label in enumerate(labels.tolist())}
+    return np.array([known.get(label, len(labels)) for label in wanted.tolist()])
+
+
+def check_positions(positions: np.ndarray) -> np.ndarray:
+    """Return positions as integers, refusing all else in one sentence."""
+    kind = positions.dtype.kind
+    if kind not in "iu" and not (kind in "bf" and (positions == np.floor(positions)).all()):
+        raise ValueError("pairs holds entries that are no whole numbers; positions are")
+    if positions.min() < 0:
+        raise ValueError(f"pairs holds {positions.min()}; rows and columns count from 0")
+    if positions.max() > _LARGEST:
+        raise ValueError(f"pairs holds {positions.max()}; positions end at {_LARGEST}. {_CURE}")
+    return positions.astype(np.int64)
+
+
+def table_shape(positions: np.ndarray, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Return the smallest shape for these positions, refusing one that cannot be meant.
+
+    `known` is the shape of the table that they are added to.
+    """
+    last = positions.max(axis=0)
+    if (last > np.add(known, len(positions) + _MOST_EMPTY)).any():
+        raise ValueError(
+            f"pairs holds {last.max()}, but only {len(positions)} entries: nearly all of such a "
+            f"table would be empty. {_CURE}"
+        )
+    m, n = np.maximum(last + 1, known)
+    return int(m), int(n)
 
 
 def check_float_type(dtype):
@@ -222,20 +290,49 @@ def check_float_type(dtype):
     return dtype
 
 
-def _check_shape(shape):
+def _numbered(labels):
+    """Return the different labels, sorted, and the place of each among them."""
+    try:
+        if not any(label is None or label != label for label in labels.tolist()):
+            return np.unique(labels, return_inverse=True)
+    except TypeError:  # they have no order, or are missing in pandas' own way
+        pass
+    raise TypeError(
+        "pairs holds labels that are missing or have no order; each column of this argument must "
+        "be all strings, all numbers or all dates"
+    )
+
+
+def _follow(known, labels, positions, size):
+    """Return positions among the known labels and new ones behind them, all labels, their number.
+
+    `size` is the number without labels, where positions stay as they are.
+    """
+    if (known is None) != (labels is None):
+        raise ValueError("labels and positions are mixed; use here what was used in fit")
+    if known is None:
+        return positions, None, size
+    union = np.concatenate([known, labels[places(known, labels) == len(known)]])
+    return places(union, labels)[positions], union, len(union)
+
+
+def _check_shape(shape, positions):
     if np.shape(shape) != (2,):
         raise ValueError(f"shape is {shape!r}; two whole numbers are needed: rows, columns")
     m, n = (check.count(size, "each number of shape", largest=_LARGEST + 1) for size in shape)
+    needed = tuple((positions.max(axis=0) + 1).tolist())
+    if np.less((m, n), needed).any():
+        raise ValueError(f"shape is {(m, n)}, but the pairs need {needed} at least")
     return m, n
 
 
 def _check_values(values, n):
-    values = np.asarray(values)
+    check.not_masked(values, "values")
+    values = as_table(values)
     if values.shape != (n,):
         raise ValueError(f"values has shape {values.shape}; one per pair is needed, shape ({n},)")
-    kept = values.dtype == np.float32
-    values = check.matrix(values[None], "values")[0]
-    return values.astype(np.float32) if kept else values.copy()
+    checked = check.matrix(values[None], "values")[0]
+    return checked.astype(np.float32 if values.dtype == np.float32 else np.float64)
 
 
 def _check_labels(labels, n, name):
@@ -243,11 +340,7 @@ def _check_labels(labels, n, name):
         return None
     if len(labels) != n:
         raise ValueError(f"{name} has {len(labels)} labels; {n} are needed")
-    return np.asarray(labels)
-
-
-def _compress(values, rows, columns, counts, shape):
-    """Return a CSR array that keeps duplicates, which SciPy's own conversion would sum."""
-    order = np.argsort(rows, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    return sparse.csr_array((values[order], columns[order], starts), shape=shape)
+    labels = np.asarray(labels)
+    if len(set(labels.tolist())) < n:
+        raise ValueError(f"{name} names some of them twice; each needs a label of its own")
+    return labels

@@ -3,14 +3,19 @@
 X holds pairs (row, column) and y their values, so that `cross_validate` and `GridSearchCV` hold out
 entries, which is what a completion is judged by. What all three minimise stands in
 `mflib.completion.problem`.
+
+Whole numbers in X are positions. Where X holds labels, or is `ObservedEntries` that have some, the
+model speaks labels: `predict` and `recommend` take them, `recommend` and `similar` return them.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,7 +23,7 @@ from tqdm.auto import tqdm
 
 from mflib import _validation as check
 from mflib.completion.als import als_steps
-from mflib.completion.entries import ObservedEntries, check_pairs
+from mflib.completion.entries import ObservedEntries, as_pairs, as_table, places, table_shape
 from mflib.completion.problem import CompletionProblem, initial_factors
 from mflib.completion.sgd import sgd_steps
 from mflib.descent import descent_steps
@@ -26,40 +31,34 @@ from mflib.iteration import Iterate, drive, has_exploded, report
 from mflib.losses import find_loss
 from mflib.nmf import entries_of_product
 
-_COLUMN = (1 << 32) - 1  # the digits of a packed pair that hold its column
-
 # The parameters of an estimator are its fields; scikit-learn does the rest.
-_estimator = dataclass(eq=False, repr=False, kw_only=True)
+estimator = dataclass(eq=False, repr=False, kw_only=True)
 
 
-@_estimator
-class _Completion(RegressorMixin, BaseEstimator):
-    """What the three estimators share: all but the steps they take."""
+@estimator
+class CompletionEstimator(RegressorMixin, BaseEstimator):
+    """What the estimators share: all but the problem they pose and the steps they take."""
 
-    loss = "squared"
-    weighting = "count"
+    loss, weighting, non_negative = "squared", "count", False
+    regularization = tol = 0.0
 
     rank: int = field(default=20, kw_only=False)
-    regularization: float = 0.1
-    biases: bool = True
-    non_negative: bool = False
     max_iter: int = 10
-    tol: float = 0.0
     init_scale: float = 0.01
     dtype: type = np.float64
     random_state: Any = None
     verbose: bool = False
 
-    def fit(self, X: ArrayLike, y: ArrayLike, validation=None):
+    def fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None, validation=None):
         """Fit the factors to observed entries.
 
         Parameters
         ----------
-        X : (n_entries, 2) array of whole numbers
-            Pairs: row and column of each entry, counted from 0. Duplicates count as often as they
-            stand.
+        X : (n_entries, 2) array, or ObservedEntries
+            Pairs: row and column of each entry. Whole numbers are positions, counted from 0;
+            anything else is a label. Duplicates count as often as they stand.
         y : (n_entries,) array
-            The values.
+            The values. `ObservedEntries` hold their own.
         validation : tuple (X, y), optional
             Held-out entries, whose loss is followed in `history_`.
 
@@ -75,7 +74,7 @@ class _Completion(RegressorMixin, BaseEstimator):
         limits = check.limits(self.tol, self.max_iter)
         problem, start = self._begin(X, y)
         if validation is not None:
-            validation = self._check_entries(*validation, reset=False)
+            validation = self._entries(*validation, reset=False)
             problem.entry_loss.check_data(validation.values, "values")
             self.history_["validation_loss"] = []
         return self._run(problem, start, *limits, validation)
@@ -89,19 +88,22 @@ class _Completion(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : (n_entries, 2) array of whole numbers
+        X : (n_entries, 2) array
+            Positions, or labels if the model was fitted to labels.
 
         Returns
         -------
         (n_entries,) array
-        """
-        check_is_fitted(self)
-        pairs = check_pairs(validate_data(self, X, reset=False, dtype=None))
-        return self._expectations(*pairs.T)
 
-    def recommend(
-        self, row: int, n: int = 10, *, exclude_seen: bool = True
-    ) -> tuple[np.ndarray, np.ndarray]:
+        Warns
+        -----
+        UserWarning
+            If no row and no column in X was seen in training: such are labels, mostly, given to a
+            model that was fitted to positions.
+        """
+        return self._expectations(*self._places(X))
+
+    def recommend(self, row, n: int = 10, *, exclude_seen: bool = True) -> tuple:
         """Return the n columns of highest prediction in a row, best first.
 
         Columns without any entry in training are never recommended. In a row that was never seen
@@ -110,7 +112,7 @@ class _Completion(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        row : int
+        row : position, or label
         n : int
             There may be fewer columns than that.
         exclude_seen : bool
@@ -118,53 +120,49 @@ class _Completion(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        columns : (n,) array of int
+        columns : (n,) array of positions, or of labels
         predictions : (n,) array
         """
         check_is_fitted(self)
-        row, n = check.count(row, "row", smallest=0), check.count(n, "n")
+        row = self._place(row, "row")
         candidates = self.column_counts_ > 0
-        if exclude_seen:
-            own = slice(*np.searchsorted(self._seen, [row << 32, (row + 1) << 32]))
-            candidates[self._seen[own] & _COLUMN] = False
+        if exclude_seen and row < len(self.row_counts_):
+            candidates[self._seen.indices[slice(*self._seen.indptr[[row, row + 1]])]] = False
         columns = np.flatnonzero(candidates)
-        predictions = self._expectations(np.full_like(columns, row), columns)
-        best = np.argsort(-predictions, kind="stable")[:n]
-        return columns[best], predictions[best]
+        return self._best(columns, self._expectations(np.full_like(columns, row), columns), n)
 
-    def similar(self, column: int, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    def similar(self, column, n: int = 10) -> tuple:
         """Return the n columns whose factors point most nearly the same way.
 
         Parameters
         ----------
-        column : int
+        column : position, or label
             One that was seen in training.
         n : int
             There may be fewer columns than that.
 
         Returns
         -------
-        columns : (n,) array of int
+        columns : (n,) array of positions, or of labels
             Without the column itself, most similar first.
         cosines : (n,) array
             Of the angles between vⱼ and the others, from 1 (same direction) to −1.
         """
         check_is_fitted(self)
-        seen = self.column_counts_ > 0
-        column = check.count(column, "column", smallest=0, largest=len(seen) - 1)
-        if not seen[column]:
-            raise ValueError(f"column {column} was never seen in training")
+        place = self._place(column, "column")
+        others = np.flatnonzero(self.column_counts_)
+        if place not in others:
+            raise ValueError(f"column {column!r} was never seen in training")
         lengths = np.linalg.norm(self.V_, axis=1)
         V = self.V_ / np.where(lengths > 0, lengths, 1)[:, None]
-        cosines = V @ V[column]
-        seen[column] = False
-        others = np.flatnonzero(seen)
-        best = others[np.argsort(-cosines[others], kind="stable")][: check.count(n, "n")]
-        return best, cosines[best]
+        others = others[others != place]
+        return self._best(others, V[others] @ V[place], n)
 
     def __sklearn_tags__(self):
-        """Tell scikit-learn that noise cannot be fitted well."""
+        """Tell scikit-learn that X holds whole numbers or labels, and that noise fits badly."""
         tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = tags.input_tags.positive_only = True
+        tags.target_tags.positive_only = self.loss == "poisson"
         tags.regressor_tags.poor_score = True
         return tags
 
@@ -176,50 +174,93 @@ class _Completion(RegressorMixin, BaseEstimator):
         return step.loss, step.objective
 
     def _explosion(self, n):
+        if not hasattr(self, "learning_rate"):
+            return f"overflow in step {n}: scale the values, or raise regularization"
         return (
             f"diverged in step {n}: the loss is not finite, or more than a million times what it "
             f"was; learning_rate={self.learning_rate:g} is too large, try a tenth"
         )
 
-    def _check_entries(self, X, y, reset):
-        X, y = validate_data(self, X, y, reset=reset, dtype=None, y_numeric=True)
-        return ObservedEntries(X, y)
+    def _entries(self, X, y, reset=True):
+        """Return observed entries, in a table that begins with the one of the last ones."""
+        known = (0, 0) if reset else self._seen.shape
+        if not isinstance(X, ObservedEntries):
+            X = as_table(X) if isinstance(X, list | tuple) else X
+            X, y = validate_data(self, X, y, reset=reset, dtype=None, y_numeric=True)
+            X = as_pairs(X)
+            positions = X.dtype.kind in "biuf"
+            X = ObservedEntries(X, y, table_shape(X, known) if positions else None)
+        elif y is not None:
+            raise ValueError("y is given beside ObservedEntries, which hold their values")
+        else:
+            self.n_features_in_ = 2
+        return X if reset else X.after(self.row_labels_, self.column_labels_, known)
+
+    def _places(self, X):
+        """Return the positions of rows and columns that someone asks for."""
+        check_is_fitted(self)
+        named = hasattr(X, "columns") and hasattr(self, "feature_names_in_")
+        X = X if named or sparse.issparse(X) else as_table(X)
+        X = as_pairs(validate_data(self, X, reset=False, dtype=None))
+        rows, columns = map(places, (self.row_labels_, self.column_labels_), X.T)
+        if not (_known(self.row_counts_, rows)[0] | _known(self.column_counts_, columns)[0]).any():
+            warn("no row and no column was seen in training; are these labels?", stacklevel=3)
+        return rows, columns
+
+    def _place(self, label, name):
+        labels = getattr(self, f"{name}_labels_")
+        if labels is None:
+            return check.count(label, name, smallest=0)
+        return int(places(labels, np.array([label]))[0])
+
+    def _best(self, columns, values, n):
+        """Return the n columns of largest values, by their labels, and the values."""
+        best = np.argsort(-values, kind="stable")[: check.count(n, "n")]
+        labels = self.column_labels_
+        return columns[best] if labels is None else labels[columns[best]], values[best]
 
     def _begin(self, X, y):
         """Return the problem of these entries and a start, and forget what was before."""
-        entries = self._check_entries(X, y, reset=True)
+        entries = self._entries(X, y)
         self._random_state = check_random_state(self.random_state)
-        problem, start = self._pose(entries)
-        entries = problem.entries
-        self.mean_ = problem.entry_loss.best_constant(entries.values)
-        self.row_counts_, self.column_counts_ = entries.row_counts, entries.column_counts
-        self._seen = _packed(entries)
+        problem = self._pose(entries.astype(self.dtype))
+        self.mean_ = problem.constant
         self.n_iter_, self.history_ = 0, {"loss": []}
-        return problem, start
+        self._remember(entries)
+        return problem, self._start(problem)
 
     def _pose(self, entries, mean=None):
-        problem = CompletionProblem(
-            entries.astype(self.dtype),
-            regularization=self.regularization,
-            weighting=self.weighting,
-            loss=self.loss,
-            biases=self.biases,
-            non_negative=self.non_negative,
-            mean=mean if self.biases else None,
-        )
+        names = ("regularization", "weighting", "loss", "biases", "non_negative")
+        options = {name: getattr(self, name) for name in names}
+        options["mean"] = mean if self.biases else None
+        return CompletionProblem(entries, **options)
+
+    def _start(self, problem, unit=1.0):
+        scale = check.non_negative(self.init_scale, "init_scale") * unit
         options = {"dtype": self.dtype, "random_state": self._random_state}
-        return problem, initial_factors(problem, self.rank, scale=self.init_scale, **options)
+        return initial_factors(problem, self.rank, scale=scale, **options)
+
+    def _remember(self, entries, earlier=None):
+        """Keep how often each pair was seen, and the labels."""
+        ones = np.ones(len(entries), dtype=np.int32)
+        seen = sparse.csr_array((ones, (entries.rows, entries.columns)), shape=entries.shape)
+        if earlier is not None:
+            earlier.resize(entries.shape)
+            seen = seen + earlier
+        self._seen, self.row_counts_, self.column_counts_ = seen, seen.sum(axis=1), seen.sum(axis=0)
+        self.row_labels_, self.column_labels_ = entries.row_labels, entries.column_labels
 
     def _run(self, problem, start, tol, max_iter, validation=None):
         """Take steps until a stopping rule holds, keep the last good iterate, and say why."""
         steps, done = self._steps(problem, start), self.n_iter_
-        previous, at_zero = np.inf, problem.loss_at_zero(start)
+        previous, at_zero = np.nan, problem.loss_at_zero(start)
 
         def watch(step):
-            if step.n_iter > 0:
-                progress.update()
-                self.history_["loss"].append(self._losses(step)[0] / len(problem.entries))
-            if step.n_iter > 0 and validation is not None:
+            if step.n_iter == 0:
+                return
+            progress.update()
+            self.history_["loss"].append(self._losses(step)[0] / len(problem.entries))
+            if validation is not None:
                 scores = self._scores(step.factors, validation.rows, validation.columns)
                 loss = problem.entry_loss.total(validation.values, scores)
                 self.history_["validation_loss"].append(loss / len(validation))
@@ -234,7 +275,7 @@ class _Completion(RegressorMixin, BaseEstimator):
 
         def settled(step):
             nonlocal previous
-            before, previous = previous, self._losses(step)[1] if step.n_iter > 0 else np.inf
+            before, previous = previous, self._losses(step)[1] if step.n_iter else np.nan
             return abs(before - previous) <= tol * previous
 
         with tqdm(total=max_iter, disable=not self.verbose) as progress:
@@ -253,21 +294,28 @@ class _Completion(RegressorMixin, BaseEstimator):
     def _scores(self, factors, rows, columns):
         """Return the scores of entries, from what is known of their rows and columns."""
         U, V, *biases = factors
-        rows_known = _known(self.row_counts_, rows)
-        columns_known = _known(self.column_counts_, columns)
-        both = rows_known & columns_known
-        scores = np.full(len(rows), self.mean_, dtype=U.dtype)
-        if biases:
-            scores[rows_known] += biases[0][rows[rows_known]]
-            scores[columns_known] += biases[1][columns[columns_known]]
-        else:
-            scores[both] = 0
-        scores[both] += entries_of_product(U, V, rows[both], columns[both])
-        return scores
+        known_rows, rows = _known(self.row_counts_, rows)
+        known_columns, columns = _known(self.column_counts_, columns)
+        products = entries_of_product(U, V, rows, columns)
+        if not biases:
+            return np.where(known_rows & known_columns, products, U.dtype.type(self.mean_))
+        scores = np.where(known_rows & known_columns, products, 0) + U.dtype.type(self.mean_)
+        scores += np.where(known_rows, biases[0][rows], 0)
+        return scores + np.where(known_columns, biases[1][columns], 0)
 
 
-@_estimator
-class ALS(_Completion):
+@estimator
+class PenalisedEstimator(CompletionEstimator):
+    """What the estimators of an optimum share."""
+
+    regularization: float = 0.1
+    biases: bool = True
+    non_negative: bool = False
+    tol: float = 0.0
+
+
+@estimator
+class ALS(PenalisedEstimator):
     """Matrix completion by alternating least squares.
 
     Every half step is the exact minimum over U (or V) with the other fixed, and none increases the
@@ -308,6 +356,8 @@ class ALS(_Completion):
     row_bias_, column_bias_ : (m,) and (n,) arrays, or None
     row_counts_, column_counts_ : (m,) and (n,) arrays of int
         Number of training entries in each row and column.
+    row_labels_, column_labels_ : (m,) and (n,) arrays, or None
+        Labels of the rows and columns, if the model was fitted to labels.
     n_iter_ : int
     history_ : dict of lists
         "loss", the mean loss ½ (x̂ − x)² of the training entries after each step, without penalties;
@@ -333,12 +383,9 @@ class ALS(_Completion):
     def _steps(self, problem, start):
         return als_steps(problem, start, solver=self.solver)
 
-    def _explosion(self, n):
-        return f"overflow in step {n}: scale the values, or raise regularization"
 
-
-@_estimator
-class SGD(_Completion):
+@estimator
+class SGD(PenalisedEstimator):
     """Matrix completion by stochastic gradient descent, one entry at a time.
 
     It minimises the objective with `weighting="count"`, because λ acts at every entry: see
@@ -399,7 +446,7 @@ class SGD(_Completion):
     loss: str = "squared"
     max_iter: int = 30
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike):
+    def partial_fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None):
         """Do one epoch over some entries, starting from the factors as they are.
 
         Rows and columns that were not there before are added, with random factors. μ stays the mean
@@ -415,17 +462,14 @@ class SGD(_Completion):
         """
         if not hasattr(self, "U_"):
             return self._run(*self._begin(X, y), tol=0, max_iter=1)
-        entries = self._check_entries(X, y, reset=False)
-        shape = np.maximum(entries.shape, (len(self.U_), len(self.V_)))
-        entries = ObservedEntries(entries.pairs, entries.values, tuple(shape))
-        problem, start = self._pose(entries, self.mean_)
+        entries = self._entries(X, y, reset=False)
+        problem = self._pose(entries.astype(self.dtype), self.mean_)
+        start = self._start(problem)
         if start.U.shape[1] != self.U_.shape[1] or len(start) != len(self._factors):
             raise ValueError("rank or biases changed since the first call; fit again to change it")
-        start = [_grown(old, new) for old, new in zip(self._factors, start, strict=True)]
-        counts = entries.row_counts, entries.column_counts
-        self.row_counts_ = counts[0] + _grown(self.row_counts_, 0 * counts[0])
-        self.column_counts_ = counts[1] + _grown(self.column_counts_, 0 * counts[1])
-        self._seen = _packed(entries, self._seen)
+        both = zip(self._factors, start, strict=True)
+        start = [np.concatenate([old, new[len(old) :]]) for old, new in both]
+        self._remember(entries, self._seen)
         return self._run(problem, problem.as_factors(start), tol=0, max_iter=1)
 
     def _steps(self, problem, start):
@@ -438,8 +482,8 @@ class SGD(_Completion):
         return step.running_loss, step.running_loss
 
 
-@_estimator
-class GradientDescent(_Completion):
+@estimator
+class GradientDescent(PenalisedEstimator):
     """Matrix completion by gradient descent on all entries at once.
 
     It is here to be compared: an epoch moves the factors once. It is lesson 4's `descent_steps`.
@@ -485,18 +529,7 @@ class GradientDescent(_Completion):
 
 
 def _known(counts, index):
-    """Return which rows (or columns) were seen in training."""
+    """Return which rows (or columns) were seen in training, and places that do exist."""
     inside = index < len(counts)
-    return inside & (counts[np.where(inside, index, 0)] > 0)
-
-
-def _grown(old, new):
-    """Return the old numbers, and the new ones of the rows that were not there before."""
-    return np.concatenate([old, new[len(old) :]])
-
-
-def _packed(entries, earlier=()):
-    """Return each pair (row, column) once, as the number row · 2³² + column, in order."""
-    pairs = entries.rows.astype(np.int64) << 32 | entries.columns
-    pairs = np.sort(np.concatenate([pairs, np.asarray(earlier, dtype=np.int64)]))
-    return pairs[np.diff(pairs, prepend=-1) > 0]
+    index = np.where(inside, index, 0)
+    return inside & (counts[index] > 0), index

@@ -77,6 +77,8 @@ class CompletionProblem(SmoothProblem):
         The loss of one entry, see `mflib.losses`.
     mean : float
         μ; 0 without biases.
+    constant : float
+        The score of smallest loss among those that are the same everywhere.
 
     Examples
     --------
@@ -110,8 +112,9 @@ class CompletionProblem(SmoothProblem):
         self.entry_loss.check_data(entries.values, "values")
         self.biases = check.flag(biases, "biases")
         self.non_negative = check.flag(non_negative, "non_negative")
+        self.constant = self.entry_loss.best_constant(entries.values)
         if mean is None:
-            mean = self.entry_loss.best_constant(entries.values) if biases else 0.0
+            mean = self.constant if biases else 0.0
         elif not biases:
             raise ValueError(f"mean is {mean}, but a model without biases has none")
         self.mean = check.number(mean, "mean")
@@ -123,17 +126,9 @@ class CompletionProblem(SmoothProblem):
         kind = BiasedFactors if self.biases else Factors
         return check.factors(start, kind, {name: shapes[name] for name in kind._fields})
 
-    @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
     def scores(self, factors, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the scores x̂ᵢⱼ of pairs of a row i and a column j."""
-        U, V, *biases = factors
-        scores = entries_of_product(U, V, rows, columns)
-        if biases:
-            row_bias, column_bias = biases
-            scores += scores.dtype.type(self.mean)
-            scores += row_bias[rows]
-            scores += column_bias[columns]
-        return scores
+        return scores_of(factors, self.mean, rows, columns)
 
     def loss(self, factors) -> float:
         """Return the loss of the observed entries, ½ Σ_Ω (x̂ᵢⱼ − xᵢⱼ)² if squared."""
@@ -181,6 +176,19 @@ class CompletionProblem(SmoothProblem):
         weights = counts if self.weighting == "count" else map(np.ones, self.entries.shape)
         rows, columns = (self.regularization * weight for weight in weights)
         return rows, columns
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
+def scores_of(factors, mean: float, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return x̂ᵢⱼ of pairs of a row i and a column j; the mean counts beside biases alone."""
+    U, V, *biases = factors
+    scores = entries_of_product(U, V, rows, columns)
+    if biases:
+        row_bias, column_bias = biases
+        scores += scores.dtype.type(mean)
+        scores += row_bias[rows]
+        scores += column_bias[columns]
+    return scores
 
 
 def initial_factors(

@@ -1,0 +1,194 @@
+"""Implicit feedback: clicks and counts, where nothing says what is disliked (lesson 5).
+
+All entries count, with a preference p and a confidence c:
+
+    pᵢⱼ = 1, cᵢⱼ = 1 + αxᵢⱼ     where something was observed
+    pᵢⱼ = 0, cᵢⱼ = 1            everywhere else
+
+    J = ½ Σᵢⱼ cᵢⱼ (uᵢᵀvⱼ − pᵢⱼ)² + ½ λ (‖U‖² + ‖V‖²)
+
+The matrix of row i's equations would be a sum over all columns. But what all rows share, VᵀV, is
+computed once, and the rest is a sum over Ωᵢ, as in `mflib.completion.als`:
+
+    (VᵀV + Vᵀ(Cᵢ − I)V + λI) uᵢ = VᵀCᵢpᵢ,    Vᵀ(Cᵢ − I)V = Σ_{j∈Ωᵢ} αxᵢⱼ vⱼvⱼᵀ
+
+References
+----------
+Y. Hu, Y. Koren and C. Volinsky, Collaborative filtering for implicit feedback datasets, ICDM, 2008.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mflib import _validation as check
+from mflib.completion.als import ALSStep, alternate
+from mflib.completion.entries import ObservedEntries
+from mflib.completion.estimators import CompletionEstimator, estimator
+from mflib.factorization import Factors
+from mflib.iteration import MEMORY, Problem, blocks_of_rows
+from mflib.least_squares import gram_matrices, solve_rows
+from mflib.nmf import entries_of_product
+
+
+class ImplicitProblem(Problem):
+    """The objective J of factors, given what was observed and how often.
+
+    Parameters
+    ----------
+    entries : ObservedEntries
+        Values above 0: counts, minutes, or 1. Those of duplicates are summed.
+    regularization : float
+        λ, at least 0.
+    confidence : float
+        α: how much more than an empty entry an observed one says, for each unit of its value.
+
+    Examples
+    --------
+    >>> entries = ObservedEntries([[0, 0], [1, 1]], [1, 2])
+    >>> problem = ImplicitProblem(entries, regularization=0.0, confidence=10.0)
+    >>> problem.loss(Factors(np.zeros((2, 1)), np.zeros((2, 1))))  # (11 + 21)/2
+    16.0
+    """
+
+    biases = non_negative = False
+    constant = 0.0  # what is expected where nothing is known
+
+    def __init__(
+        self, entries: ObservedEntries, *, regularization: float = 10.0, confidence: float = 3.0
+    ):
+        if not entries.values.min() > 0:
+            raise ValueError(f"values holds {entries.values.min()}; counts above 0 are needed")
+        self.entries = ObservedEntries.from_sparse(entries.by_row)  # sums duplicates
+        self.regularization = check.non_negative(regularization, "regularization")
+        self.confidence = check.positive(confidence, "confidence")
+
+    def as_factors(self, start) -> Factors:
+        """Return a start as `Factors`; float32 stays float32."""
+        m, n = self.entries.shape
+        return check.factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
+
+    @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
+    def loss(self, factors) -> float:
+        """Return ½ Σᵢⱼ cᵢⱼ (uᵢᵀvⱼ − pᵢⱼ)², without a visit to empty entries."""
+        U, V = factors
+        scores = entries_of_product(U, V, self.entries.rows, self.entries.columns)
+        weights = 1 + self.confidence * self.entries.values
+        observed = weights * (scores - 1) ** 2 - scores**2
+        return float(observed.sum(dtype=np.float64) + np.sum((U.T @ U) * (V.T @ V))) / 2
+
+    def loss_at_zero(self, factors=None) -> float:
+        """Return the loss of scores that are all 0."""
+        return self.loss(tuple(map(np.zeros_like, factors)))
+
+    def penalty(self, factors) -> float:
+        """Return ½ λ (‖U‖² + ‖V‖²)."""
+        return self.regularization * sum(float(np.vdot(F, F)) for F in factors) / 2
+
+
+def implicit_als_steps(problem: ImplicitProblem, start) -> Iterator[ALSStep]:
+    """Yield the iterates of alternating least squares on all entries, for ever.
+
+    Parameters
+    ----------
+    problem : ImplicitProblem
+    start : iterate or factors, as from `initial_factors`
+
+    Yields
+    ------
+    ALSStep
+        None has a larger `objective` than the one before, up to rounding.
+
+    Examples
+    --------
+    >>> problem = ImplicitProblem(ObservedEntries([[0, 0], [1, 1]], [1, 2]), regularization=1.0)
+    >>> steps = implicit_als_steps(problem, (np.ones((2, 1)), np.ones((2, 1))))
+    >>> [round(next(steps).objective, 2) for _ in range(3)]
+    [3.0, 2.36, 2.34]
+    """
+    factors = problem.as_factors(start)
+    entries, strength = problem.entries.astype(factors.U.dtype), problem.regularization
+
+    def solve(side, values, mask, U, V):
+        shared = V.T @ V + strength * np.eye(V.shape[1], dtype=V.dtype)
+        extra, found = V.dtype.type(problem.confidence) * values, np.empty_like(U)
+        targets = (mask + extra) @ V
+        for rows in blocks_of_rows(len(U), V.shape[1] ** 2, MEMORY):
+            grams = shared + gram_matrices(extra[rows], V)
+            found[rows] = solve_rows(grams, targets[rows], np.full(len(grams), strength))
+        return found
+
+    def iterate(factors):
+        for n_iter in count():
+            yield ALSStep(n_iter, factors, problem)
+            with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
+                factors = alternate(entries, factors, 0.0, solve)
+
+    return iterate(factors)
+
+
+@estimator
+class ImplicitALS(CompletionEstimator):
+    """Recommendation from implicit feedback, by alternating least squares on all entries.
+
+    y holds counts above 0 (how often, how long, or 1 everywhere), of the pairs in X. What `predict`
+    returns is a preference, about 1 for what is liked and 0 for what is not, and 0 where the row or
+    the column was never seen. See `implicit_als_steps`.
+
+    Parameters
+    ----------
+    rank : int
+        k, the number of columns of U and V.
+    regularization : float
+        λ, at least 0.
+    confidence : float
+        α: an observed entry counts 1 + α y times as much as an empty one.
+    max_iter, tol, init_scale, dtype, random_state, verbose : as for `ALS`
+
+    Attributes
+    ----------
+    U_, V_ : (m, k) and (n, k) arrays
+    row_counts_, column_counts_, row_labels_, column_labels_, n_iter_, n_features_in_
+        As for `ALS`.
+    history_, converged_, message_
+        As for `ALS`; "loss" is that of all entries, divided by the number of the observed.
+
+    Examples
+    --------
+    >>> heard = [["Ann", "Bach"], ["Ann", "Verdi"], ["Bob", "Abba"], ["Eve", "Bach"]]
+    >>> model = ImplicitALS(2, regularization=0.1, random_state=0).fit(heard, [1, 1, 1, 1])
+    >>> model.recommend("Eve", 1)[0].tolist()
+    ['Verdi']
+    """
+
+    regularization: float = 10.0
+    confidence: float = 3.0
+    tol: float = 0.0
+
+    def fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None):
+        """Fit the factors to what was observed.
+
+        Parameters
+        ----------
+        X, y : as for `ALS`, with y > 0
+
+        Returns
+        -------
+        self
+        """
+        return super().fit(X, y)
+
+    def __sklearn_tags__(self):
+        """Tell scikit-learn that y is above 0."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = True
+        return tags
+
+    def _pose(self, entries, mean=None):
+        options = {"regularization": self.regularization, "confidence": self.confidence}
+        return ImplicitProblem(entries, **options)
+
+    def _steps(self, problem, start):
+        return implicit_als_steps(problem, start)
