@@ -5,7 +5,16 @@ from itertools import product
 import numpy as np
 from scipy.special import kl_div, xlogy
 
-from mflib.exercises.base import Exercise, Mistake, equal, results
+from mflib.exercises.base import (
+    Exercise,
+    Mistake,
+    as_floats,
+    equal,
+    mistakes_with,
+    on_each,
+    one_decimal,
+    results,
+)
 from mflib.losses import find_loss
 
 # 1. By hand
@@ -64,11 +73,24 @@ def _update_by_loops(X, W, H):
     return new
 
 
-def _is_gradient_step(function):
+def _draw_updates(rng):
+    """Yield tables with zeros of every shape, and a denominator without."""
+    for m, n, k in ((1, 1, 1), (3, 3, 3), (2, 2, 1), (4, 3, 2), (2, 4, 3), (3, 1, 2), (4, 4, 4)):
+        X, W, H = np.zeros((m, n)), np.zeros((m, k)), np.zeros((k, n))
+        while np.min(W.T @ W @ H) < 0.1:
+            X, W, H = (np.abs(one_decimal(rng, *Z.shape)) for Z in (X, W, H))
+        yield X, W, H
+        yield 30 * X, W, H
+
+
+def _is_gradient_step(function, cases):
     """Tell whether H changes by a fixed multiple of the gradient, for any step size."""
-    (new,) = results(function, [(_X, _W, _H)])
-    rates = (new - _H) / (_W.T @ (_X - _W @ _H))
-    return rates[0, 0] != 0 and np.allclose(rates, rates[0, 0])
+    downhill = [W.T @ (X - W @ H) for X, W, H in cases]
+    changes = [got - H for got, (_, _, H) in zip(results(function, cases), cases, strict=True)]
+    rate = np.vdot(downhill[1], changes[1]) / np.vdot(downhill[1], downhill[1])
+    return rate != 0 and all(
+        equal(got, rate * gradient, 1e-4) for got, gradient in zip(changes, downhill, strict=True)
+    )
 
 
 multiplicative_update = Exercise(
@@ -82,6 +104,7 @@ multiplicative_update = Exercise(
         (_W @ _H, _W, _H),
         (100 * _X, _W, _H),
     ],
+    draw=_draw_updates,
     mistakes=[
         Mistake(
             lambda X, W, H: H * (W.T @ W @ H) / (W.T @ X),
@@ -114,7 +137,19 @@ multiplicative_update = Exercise(
         ),
         Mistake(
             lambda X, W, H: H * (X.T @ W) / (W.T @ W @ H),
-            "XᵀW is the transpose of WᵀX; here H is square, and so nothing stops you.",
+            "XᵀW is the transpose of WᵀX; it fits only where H is square.",
+        ),
+        Mistake(
+            lambda X, W, H: H * np.sqrt((W.T @ X) / (W.T @ W @ H)),
+            "the quotient comes without a root.",
+        ),
+        Mistake(
+            lambda X, W, H: H * (W.T @ (X / (W @ H))) / W.sum(axis=0)[:, np.newaxis],
+            "that is the update for the Kullback–Leibler loss; this one is for the squared loss.",
+        ),
+        Mistake(
+            lambda X, W, H: np.linalg.lstsq(W, X)[0],
+            "that is the best H of all signs; an update multiplies each entry by a factor.",
         ),
         Mistake(
             lambda X, W, H: H * (W.T @ X) / (H @ W.T @ W),
@@ -147,16 +182,21 @@ def _with_addend(X, Y, above, below):
     return np.sum(X * np.log((X + above) / (Y + below)) - X + Y)
 
 
-def _adds_a_number(function):
+def _draw_counts(rng):
+    for shape in ((1, 1), (1, 4), (3, 1), (2, 2), (3, 4)):
+        for mean in (0.5, 2, 20):
+            Y = mean * 10 ** rng.uniform(-1, 1.5, shape)
+            yield rng.poisson(mean, shape) * 1.0, np.maximum(np.round(Y, 1), 0.1)
+
+
+def _adds_a_number(function, cases):
     """Tell whether a number was added inside the logarithm: above, below or to both."""
-    cases = [_POSITIVE_COUNTS, _COUNTS]
-    numbers = (0, *10.0 ** -np.arange(9))
+    got = [as_floats(result).item() for result in results(function, cases)]
     with np.errstate(all="ignore"):
-        candidates = [
-            [_with_addend(*case, above, below) for case in cases]
-            for above, below in product(numbers, numbers)
-        ]
-    return any(equal(results(function, cases), candidate) for candidate in candidates)
+        return any(
+            equal(got, [_with_addend(*case, *addends) for case in cases])
+            for addends in product((0, *10.0 ** -np.arange(9)), repeat=2)
+        )
 
 
 kullback_leibler = Exercise(
@@ -164,16 +204,17 @@ kullback_leibler = Exercise(
     praise="0 log 0 counts as 0, its limit. What is left of the entry is Y: a count was expected.",
     hint="return one number, the sum over all entries; an entry with X = 0 adds Y.",
     cases=[
-        _POSITIVE_COUNTS,
         (np.array([[0.0, 2.0]]), np.array([[3.0, 2.0]])),
+        _POSITIVE_COUNTS,
         _COUNTS,
         (np.zeros((1, 2)), np.array([[0.25, 4.0]])),
     ],
+    draw=_draw_counts,
     mistakes=[
         Mistake(
             lambda X, Y: np.sum(X * np.log(X / Y) - X + Y),
             "NumPy makes nan of 0 · log 0, and one nan spoils the sum; the limit of x log x is 0.",
-            lambda function: np.isnan(results(function, [_COUNTS])[0]),
+            on_each(lambda got, X, Y: bool(np.isnan(got).any()) != bool(X.all())),
         ),
         Mistake(
             lambda X, Y: np.nansum(X * np.log(X / Y) - X + Y),
@@ -194,6 +235,25 @@ kullback_leibler = Exercise(
             lambda X, Y: np.mean(kl_div(X, Y)),
             "that is the mean over entries; take the sum.",
         ),
+        Mistake(kl_div, "those are the losses of the entries; take their sum."),
+        *mistakes_with(
+            "one sum over all entries is asked for, not one for each row or column.",
+            lambda X, Y: kl_div(X, Y).sum(axis=0),
+            lambda X, Y: kl_div(X, Y).sum(axis=1),
+        ),
+        *mistakes_with(
+            "the logarithm is the natural one, np.log.",
+            lambda X, Y: np.sum(xlogy(X, X / Y) / np.log(2) - X + Y),
+            lambda X, Y: np.sum(xlogy(X, X / Y) / np.log(10) - X + Y),
+        ),
+        Mistake(
+            lambda X, Y: np.sum(xlogy(X, X / Y) + X - Y),
+            "the signs after the logarithm are − X + Y.",
+        ),
+        Mistake(
+            lambda X, Y: _kullback_leibler(np.maximum(X, 1), Y),
+            "a count of 0 is made 1: the data stay as they are, and only 0 log 0 is 0.",
+        ),
         Mistake(
             lambda X, Y: np.sum(kl_div(Y, X)),
             "X and Y are exchanged: the data X stand before the logarithm.",
@@ -213,22 +273,15 @@ kullback_leibler = Exercise(
 _NAMES = ("squared", "kullback-leibler", "itakura-saito")
 
 
-def _data(name, low, high, noise=1.0, unit=1.0, seed=0):
-    """Return X and Y, 2000 entries each, Y from `low` to `high` times the unit."""
-    Y = np.exp(np.random.RandomState(seed).uniform(np.log(low), np.log(high), 2000))
-    return unit * find_loss(name).sample(Y, noise, seed + 100), unit * Y
-
-
-_DATASETS = [
-    _data("squared", 10, 1000, noise=2, seed=1),
-    _data("itakura-saito", 10, 1000, noise=0.3, seed=2),
-    _data("kullback-leibler", 10, 1000, seed=3),
-    _data("squared", 100, 3000, noise=20, seed=8),
-    _data("itakura-saito", 0.01, 1, noise=0.1, seed=5),
-    _data("kullback-leibler", 20, 500, unit=0.001, seed=6),
-    _data("itakura-saito", 1, 100, noise=1, seed=7),
-    _data("squared", 0.5, 20, noise=0.1, seed=4),
-]
+def _draw_datasets(rng):
+    """Yield X and Y of each noise, of unknown strength and in an unknown unit, in random order."""
+    for i, name in enumerate(rng.permutation(_NAMES * 5)):
+        low, unit = 10 ** rng.uniform(1, 2), 10 ** rng.uniform(*((-4, -3), (-2, 0), (1, 3))[i % 3])
+        factor = 10 ** rng.uniform(0, 1.5)
+        noise = {"squared": factor * low / 300, "itakura-saito": factor / 100}.get(name, 1)
+        Y = low * np.exp(rng.uniform(0, np.log(rng.uniform(20, 50)), 3000))
+        X = find_loss(name).sample(Y, noise, int(rng.integers(2**31)))
+        yield unit * X, unit * Y
 
 
 def _standardised(X, Y, name):
@@ -264,42 +317,22 @@ def _by_slope(X, Y):
     return _NAMES[round(slope)]
 
 
-def _same_name(got, wanted):
-    return isinstance(got, str) and got.lower() == wanted
-
-
-def _chooses_like(*mistakes):
-    """Return a condition: a function gives the same names as one of the mistakes."""
-
-    def condition(function):
-        names = results(function, _DATASETS)
-        return any(all(map(_same_name, names, results(mistake, _DATASETS))) for mistake in mistakes)
-
-    return condition
-
-
-def _is_constant(function):
-    names = set(results(function, _DATASETS))
+def _is_constant(function, cases):
+    names = set(results(function, cases))
     return len(names) == 1 and names <= set(_NAMES)
 
 
-def _divides_by_squared_variance(function):
+def _divides_by_squared_variance(function, cases):
     """Tell whether it takes Y² for the variance of Kullback–Leibler: Itakura–Saito is lost."""
     taken_for = {"squared": "squared", "itakura-saito": "kullback-leibler"}
-    rights = results(_best(_trend), _DATASETS)
-    pairs = zip(rights, results(function, _DATASETS), strict=True)
-    return all(_same_name(got, taken_for[right]) for right, got in pairs if right in taken_for)
+    rights = results(_best(_trend), cases)
+    both = zip(rights, results(function, cases), strict=True)
+    return all(equal(got, taken_for[right]) for right, got in both if right in taken_for)
 
 
-def _names_noise(function):
+def _names_noise(function, cases):
     noises = {find_loss(name).noise_model for name in _NAMES} | {"Gamma"}
-    return set(results(function, _DATASETS)) <= noises
-
-
-def _named_mistake(hint, *badnesses):
-    """Return the mistake of choosing the loss for which one of these measures is smallest."""
-    choices = [_best(badness) for badness in badnesses]
-    return Mistake(choices[0], hint, _chooses_like(*choices))
+    return set(results(function, cases)) <= noises
 
 
 matching_loss = Exercise(
@@ -307,35 +340,32 @@ matching_loss = Exercise(
     praise="The spread of the residuals tells the loss, even if strength and unit are not known.",
     hint='divide (X − Y)² by 1, Y and Y², see which does not depend on Y, and return "squared", '
     '"kullback-leibler" or "itakura-saito".',
-    cases=_DATASETS,
-    accepts=_same_name,
+    draw=_draw_datasets,
     mistakes=[
-        _named_mistake(
-            "losses have different units, so the smallest says nothing: measure in another unit, "
-            "and another one is the smallest.",
-            lambda X, Y, name: find_loss(name).value(X, Y),
-        ),
-        _named_mistake(
-            "that takes the noise strength for 1, and it is not known; compare small Y with "
-            "large Y.",
-            lambda X, Y, name: find_loss(name).negative_log_likelihood(X, Y),
-        ),
         Mistake(
             lambda X, Y: "squared",
             "the answer is the same for all data; let it depend on X and Y.",
             _is_constant,
         ),
-        _named_mistake(
+        *mistakes_with(
+            "losses have different units, so the smallest says nothing: measure in another unit, "
+            "and another one is the smallest.",
+            _best(lambda X, Y, name: find_loss(name).value(X, Y)),
+        ),
+        *mistakes_with(
+            "that takes the noise strength for 1, and it is not known: the size of the residuals "
+            "tells how strong the noise is, not which. Compare small Y with large Y.",
+            _best(lambda X, Y, name: find_loss(name).negative_log_likelihood(X, Y)),
+            _best(lambda X, Y, name: abs(_standardised(X, Y, name).mean() - 1)),
+            _best(lambda X, Y, name: abs(np.log(_standardised(X, Y, name).mean()))),
+        ),
+        *mistakes_with(
             "the residuals themselves have mean 0 for every Y in all three models; look at their "
             "squares.",
-            lambda X, Y, name: _correlation(Y, (X - Y) / np.sqrt(find_loss(name).variance(Y))),
-            lambda X, Y, name: _correlation(Y, (X - Y) / find_loss(name).variance(Y)),
-        ),
-        _named_mistake(
-            "the size of the residuals tells how strong the noise is, not which; compare small Y "
-            "with large Y.",
-            lambda X, Y, name: abs(_standardised(X, Y, name).mean() - 1),
-            lambda X, Y, name: abs(np.log(_standardised(X, Y, name).mean())),
+            _best(
+                lambda X, Y, name: _correlation(Y, (X - Y) / np.sqrt(find_loss(name).variance(Y)))
+            ),
+            _best(lambda X, Y, name: _correlation(Y, (X - Y) / find_loss(name).variance(Y))),
         ),
         Mistake(
             _best(
@@ -346,9 +376,14 @@ matching_loss = Exercise(
             "V is the variance: divide (X − Y)² by V(Y), or X − Y by the root of V(Y).",
             _divides_by_squared_variance,
         ),
-        _named_mistake(
+        *mistakes_with(
             "that is the loss with the largest dependence on Y; take the smallest.",
-            lambda X, Y, name: -_trend(X, Y, name),
+            _best(lambda X, Y, name: -_trend(X, Y, name)),
+        ),
+        Mistake(
+            lambda X, Y: _NAMES[(_NAMES.index(_best(_trend)(X, Y)) + 1) % 3],
+            "the names are shifted: V = 1 belongs to squared, y to Kullback–Leibler, y² to "
+            "Itakura–Saito.",
         ),
         Mistake(
             lambda X, Y: find_loss(_best(_trend)(X, Y)).noise_model,

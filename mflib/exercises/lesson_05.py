@@ -5,7 +5,16 @@ from scipy import sparse
 from scipy.special import expit
 from sklearn.linear_model import Ridge
 
-from mflib.exercises.base import Exercise, Mistake, about, equal, number_mistakes, results
+from mflib.exercises.base import (
+    Exercise,
+    Mistake,
+    equal,
+    number_mistakes,
+    on_each,
+    one_decimal,
+    results,
+    same_where,
+)
 from mflib.least_squares import ridge_rows
 
 # 1. By hand
@@ -15,7 +24,6 @@ row_by_hand = Exercise(
     praise="20/(9 + 1), and the fourth film is predicted at 2 · 2 = 4. With k = 1, ALS is this "
     "division for every row, then for every column, and again.",
     hint="the derivative is Σ (u vⱼ − xⱼ) vⱼ + λ u over the rated films. Where is it zero?",
-    accepts=about,
     mistakes=number_mistakes(
         (20 / 9, "λ is forgotten: its term adds λ u to the derivative."),
         (
@@ -57,27 +65,20 @@ row_by_hand = Exercise(
 # 2. One row of ALS
 
 _NAN = np.nan
-_SQUARE = [  # as many ratings as columns, so that a matrix of the wrong shape runs
+_ROWS = [
     (np.array([[2.0], [1.0]]), np.array([3.0, _NAN]), 1.0),
     (np.array([[1.0, 0.0], [1.0, 1.0], [2.0, 1.0]]), np.array([4.0, _NAN, 2.0]), 1.0),
     (np.array([[3.0, -1.0], [1.0, 2.0]]), np.array([5.0, 3.0]), 0.5),
-    (
-        np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 1.0], [1.0, 1.0, 1.0], [3.0, 0.0, 1.0]]),
-        np.array([1.0, 4.0, _NAN, 5.0]),
-        0.1,
-    ),
 ]
-_MORE_RATINGS = (
-    np.array([[1.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 3.0]]),
-    np.array([2.0, 5.0, _NAN, 4.0]),
-    0.5,
-)
-_FEWER_RATINGS = (
-    np.array([[1.0, 0.0, 2.0], [1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]),
-    np.array([3.0, _NAN, 5.0]),
-    0.3,
-)
-_ROWS = [*_SQUARE, _MORE_RATINGS, _FEWER_RATINGS]
+
+
+def _draw_rows(rng):
+    """Yield rows with one rating to all; fewer ratings than columns of V, as many, and more."""
+    for n, k in ((1, 1), (3, 1), (2, 2), (3, 3), (4, 2), (6, 3), (3, 4)):
+        for n_known in sorted({1, (n + 1) // 2, n}):
+            x = np.full(n, _NAN)
+            x[rng.choice(n, n_known, replace=False)] = rng.integers(1, 11, n_known) / 2
+            yield one_decimal(rng, n, k) + 0.1, x, rng.choice([0.1, 0.3, 2.0, 5.0])
 
 
 def _seen(V, x):
@@ -138,24 +139,19 @@ def _ridge_with_identity_of_ratings(V, x, strength):
     return np.linalg.solve(V.T @ V + strength * np.eye(len(x)), V.T @ x)
 
 
-def _any_nan(function):
-    return any(np.isnan(u).any() for u in results(function, _ROWS))
-
-
-def _is_matrix(function):
+def _spoilt_by_nan(function, cases):
+    """Tell whether one missing rating makes the result nan."""
+    got = results(function, cases)
     return all(
-        np.ndim(u) == 2 and equal(np.ravel(u), right)
-        for u, right in zip(results(function, _ROWS), results(_row_update, _ROWS), strict=True)
-    )
+        np.isnan(u).all()
+        for u, (_, x, _) in zip(got, cases, strict=True)
+        if np.isnan(x).any() and not isinstance(u, Exception)
+    ) and any(not isinstance(u, Exception) and np.isnan(u).all() for u in got)
 
 
-def _square_mistake(answer, hint):
-    """Return the mistake of giving the same on the square cases; on others it may stop."""
-
-    def matches(function):
-        return all(map(equal, results(function, _SQUARE), results(answer, _SQUARE)))
-
-    return Mistake(answer, hint, matches)
+def _well_determined(V, x, _):
+    V, _ = _seen(V, x)
+    return np.linalg.matrix_rank(V) == V.shape[1] and np.linalg.cond(V) < 1e3
 
 
 row_update = Exercise(
@@ -164,12 +160,13 @@ row_update = Exercise(
     "parallel.",
     hint="keep the rows of V whose rating is known. Then solve (VᵀV + λI) u = Vᵀx with those.",
     cases=_ROWS,
+    draw=_draw_rows,
     mistakes=[
         Mistake(
             _ridge,
             "one nan spoils every sum. Keep only the films with a rating: known = ~np.isnan(x). "
             "(x != nan is True everywhere.)",
-            _any_nan,
+            _spoilt_by_nan,
         ),
         Mistake(
             lambda V, x, lam: _ridge(V, np.nan_to_num(x), lam),
@@ -183,11 +180,12 @@ row_update = Exercise(
         Mistake(
             lambda *arguments: _row_update(*arguments)[np.newaxis],
             "return the vector u, not a matrix of one row or column.",
-            _is_matrix,
+            on_each(lambda u, *case: np.ndim(u) == 2 and equal(np.ravel(u), _row_update(*case))),
         ),
-        _square_mistake(
-            _of_seen(lambda V, x, lam: _ridge(V, x, 0)),
+        Mistake(
+            _of_seen(lambda V, x, lam: np.linalg.lstsq(V, x)[0]),
             "λ is forgotten. With fewer ratings than columns of V there would be no single answer.",
+            same_where(_well_determined, _of_seen(lambda V, x, lam: np.linalg.lstsq(V, x)[0])),
         ),
         Mistake(
             _of_seen(lambda V, x, lam: _ridge(V, x, lam * len(x))),
@@ -207,7 +205,8 @@ row_update = Exercise(
         ),
         Mistake(
             _of_seen(lambda V, x, lam: np.linalg.solve(V.T @ V + lam, V.T @ x)),
-            "VᵀV + λ adds λ to every entry; λI adds it to the diagonal: λ * np.eye(k).",
+            "VᵀV + λ adds λ to every entry; λI adds it to the diagonal: "
+            "regularization * np.eye(k).",
         ),
         Mistake(
             _of_seen(lambda V, x, lam: _ridge(V, x, 2 * lam)),
@@ -225,7 +224,7 @@ row_update = Exercise(
             _of_seen(lambda V, x, lam: V.T @ V @ (V.T @ x) + lam * (V.T @ x)),
             "that multiplies by VᵀV + λI; solve with it.",
         ),
-        _square_mistake(
+        Mistake(
             _of_seen(_ridge_with_transposed_gram),
             "VVᵀ has a row and a column per film, and fits only where there are as many ratings as "
             "columns; the Gram matrix is VᵀV.",
@@ -238,10 +237,10 @@ row_update = Exercise(
             lambda V, x, lam: V @ _row_update(V, x, lam),
             "those are the predictions V u of the whole row; return u.",
         ),
-        _square_mistake(
+        Mistake(
             _of_seen(_ridge_with_identity_of_ratings),
             "the identity has the size of VᵀV, the number of columns of V, not that of ratings: "
-            "λ * np.eye(V.shape[1]).",
+            "regularization * np.eye(V.shape[1]).",
         ),
     ],
     variants=[
@@ -327,6 +326,13 @@ _LIKES = [
 ]
 
 
+def _draw_likes(rng):
+    for k in (1, 1, 2, 3, 5):
+        for x in (0.0, 1.0, 1):
+            u, v = one_decimal(rng, k) / 2, one_decimal(rng, k) / 2
+            yield u, v, x, round(rng.uniform(0.05, 0.6), 2), round(rng.uniform(0.05, 0.6), 2)
+
+
 def _steps_mistake(hint, new_u, new_v=None):
     """Return the mistake of wrong steps of (e, own vector, other vector, η, λ), for v as for u."""
 
@@ -352,6 +358,7 @@ sgd_step = Exercise(
     hint="the error e is one number, expected value minus x. Each vector goes down its gradient: "
     "e times the other vector, plus λ times itself.",
     cases=_LIKES,
+    draw=_draw_likes,
     mistakes=[
         Mistake(
             lambda u, v, x, eta, lam: _step(u, v, u @ v - x, eta, lam),
@@ -479,18 +486,32 @@ _COUNTS = [
 ]
 
 
+def _draw_counts(rng):
+    for m in (1, 2, 3, 5, 8):
+        for most in (4, 300):
+            counts = rng.integers(0, most, m)  # nothing is rated by some
+            counts[rng.integers(m)] += 2
+            yield counts, round(rng.uniform(0.01, 0.5), 2)
+
+
 def _als_strengths(counts, sgd_regularization):
     return sgd_regularization * counts / counts.sum()
 
 
 def _strengths_mistake(answer, hint):
     """Return the mistake of giving the same numbers, or one number for all rows."""
+    return Mistake(
+        answer,
+        hint,
+        on_each(
+            lambda got, *case: equal(np.broadcast_to(got, case[0].shape), _spread(answer, *case))
+        ),
+    )
 
-    def matches(function):
-        pairs = zip(results(function, _COUNTS), results(answer, _COUNTS), strict=True)
-        return all(np.allclose(got, wrong) for got, wrong in pairs)
 
-    return Mistake(answer, hint, matches)
+def _spread(answer, counts, sgd_regularization):
+    with np.errstate(divide="ignore"):
+        return np.broadcast_to(answer(counts, sgd_regularization), counts.shape)
 
 
 als_strengths = Exercise(
@@ -500,6 +521,7 @@ als_strengths = Exercise(
     hint="return one number for each row. Over an epoch SGD goes down a sum over all ratings. By "
     "which factor does it differ from the mean?",
     cases=_COUNTS,
+    draw=_draw_counts,
     mistakes=[
         _strengths_mistake(
             lambda counts, lam: lam * counts,
@@ -570,7 +592,6 @@ crossing = Exercise(
     praise="That is three times the mean number of ratings per row or column. At the usual k of "
     "10 to 100 most of the work is in the Gram matrices, not in the systems.",
     hint="how often does a round use each rating, and how many systems does it solve?",
-    accepts=about,
     mistakes=number_mistakes(
         (600_000 / 2625, "the costs are equal at k = 228.57; which is the first whole k beyond?"),
         (

@@ -7,11 +7,14 @@ from mflib.exercises.base import (
     Exercise,
     Mistake,
     about,
-    equal,
+    alike,
     mistakes_with,
     number_mistakes,
+    one_decimal,
     pair,
     results,
+    rounds_to,
+    same_where,
 )
 from mflib.sequential import MeanValue, fit_transitions
 
@@ -22,7 +25,6 @@ state_by_hand = Exercise(
     praise="It is (1, −1) + 2ᵗ (0, 2) at step t. Both rows are eigenvectors, with wT = w and "
     "wT = 2w; after many steps the second is all one sees.",
     hint="give the pair w₃. One step: (a, b) T = (1·a + 0·b, 1·a + 2·b).",
-    accepts=lambda got, wanted: equal(np.ravel(got), wanted),
     mistakes=[
         Mistake((8, 8), "that is T w, with w as a column. Here a row stands on the left: w T."),
         Mistake((1, 31), "that is w₄, one step too many: w₀ is the start, w₁ = (1, 3)."),
@@ -37,7 +39,7 @@ state_by_hand = Exercise(
         Mistake(
             (0, 1),
             "that is a direction; w₃ itself is asked for, with its length.",
-            pair(lambda a, b: about(np.hypot(a, b), 1)),
+            pair(lambda a, b: about(np.hypot(a, b), 1) and b > 0.99),
         ),
     ],
     variants=[
@@ -56,7 +58,7 @@ eigenvalue_by_hand = Exercise(
     "λ⁸ = 1/16.",
     hint="give the pair (period, half-life), in steps. λ is a point in the plane: how long is it, "
     "and at which angle?",
-    accepts=lambda got, wanted: np.shape(got) == (2,) and all(map(about, got, wanted)),
+    accepts=lambda got, wanted: np.shape(got) == (2,) and all(map(rounds_to, got, wanted)),
     mistakes=[
         Mistake((2, 8), "the two are swapped: give the period first."),
         *number_mistakes(
@@ -86,12 +88,12 @@ eigenvalue_by_hand = Exercise(
         Mistake(
             (8, 3),
             "the period is right. Each step leaves |λ| of the swing; how many leave ½?",
-            pair(lambda period, _: about(period, 8)),
+            pair(lambda period, _: rounds_to(period, 8)),
         ),
         Mistake(
             (6, 2),
             "the half-life is right. Each step turns by the angle of λ; how many are a full turn?",
-            pair(lambda _, half_life: about(half_life, 2)),
+            pair(lambda _, half_life: rounds_to(half_life, 2)),
         ),
     ],
     variants=[
@@ -103,30 +105,20 @@ eigenvalue_by_hand = Exercise(
 
 # 3. The transition
 
-# One row, more rows than columns, and as many: so that wrong products run and get their hints.
-_STATES = [
-    (np.array([1.0, 2.0, 4.0, 3.0]).reshape(4, 1, 1), 2, 3.0),
-    (
-        np.array([[1, 2, 0], [2, 1, 1], [0, 1, 3], [4, 1, 1], [1, 0, 2.0]]).reshape(5, 3, 1),
-        1,
-        2.0,
-    ),
-    (
-        np.array(
-            [
-                [[1, 0], [2, 1]],
-                [[0, 2], [1, 1]],
-                [[3, 1], [0, -1]],
-                [[1, 5], [2, 4]],
-                [[2, 0], [1, 3.0]],
-            ],
-        ),
-        2,
-        0.5,
-    ),
-]
+_ONE_STATION = (np.array([1.0, 2.0, 4.0, 3.0]).reshape(4, 1, 1), 2, 3.0)
 # Two pairs of steps, two rows and two columns: so that even products of three axes run.
 _CUBE = (np.array([[[1, 0], [2, 1]], [[0, 2], [1, 1]], [[3, 1], [0, -1.0]]]), 1, 0.5)
+
+
+def _draw_states(rng):
+    """Yield states of one station and many, with more rows than columns and fewer."""
+    for m, k in ((1, 1), (3, 1), (1, 3), (2, 2), (4, 2), (2, 3)):
+        for lag in (1, 2, 3):
+            n_steps = lag + int(rng.integers(1, 4)) * (1 + k)
+            W = np.zeros((n_steps, m, k))
+            while np.max(np.abs(_transition(W, lag, 1.0))) < 0.05:
+                W = one_decimal(rng, n_steps, m, k)
+            yield W, lag, rng.choice([0.1, 0.5, 2.0, 8.0])
 
 
 def _pairs(W, lag):
@@ -201,13 +193,22 @@ def _with_three_axes(W, lag, rho):
     return np.linalg.solve(P.T @ P + rho * np.eye(W.shape[2]), P.T @ Q)
 
 
+def _unpenalised(W, lag, rho):
+    return np.linalg.lstsq(*_pairs(W, lag), rcond=None)[0]
+
+
+def _well_determined(W, lag, rho):
+    return np.linalg.cond(_pairs(W, lag)[0]) < 1e3 and W.shape[1] * (len(W) - lag) >= W.shape[2]
+
+
 transition = Exercise(
     solution=_transition,
     praise="It is the ridge regression of lesson 5: the unknowns are the columns of T, and every "
     "station and step is a row of the data.",
     hint="with P the rows of W[:-lag] and Q those of W[lag:], below each other, T solves "
     "(PᵀP + ρI) T = PᵀQ.",
-    cases=_STATES,
+    cases=[_ONE_STATION, _CUBE],
+    draw=_draw_states,
     mistakes=[
         Mistake(
             lambda W, lag, rho: _transition(W, 1, rho),
@@ -223,8 +224,9 @@ transition = Exercise(
             "backwards in time: this T goes from today to the past. P is W[:-lag], Q is W[lag:].",
         ),
         Mistake(
-            _of_pairs(lambda P, Q, rho: np.linalg.lstsq(P, Q, rcond=None)[0]),
+            _unpenalised,
             "ρ is forgotten: add ρI to the Gram matrix.",
+            same_where(_well_determined, _unpenalised),
         ),
         Mistake(
             _of_pairs(lambda P, Q, rho: _ridge(P, Q, -rho)),
@@ -257,7 +259,8 @@ transition = Exercise(
         ),
         Mistake(
             _of_pairs(lambda P, Q, rho: np.linalg.solve(P.T @ P + rho, P.T @ Q)),
-            "PᵀP + ρ adds ρ to every entry; ρI adds it to the diagonal: ρ * np.eye(k).",
+            "PᵀP + ρ adds ρ to every entry; ρI adds it to the diagonal: "
+            "regularization * np.eye(k).",
         ),
         Mistake(
             lambda W, lag, rho: _transition(W, lag, rho * (len(W) - lag)),
@@ -310,7 +313,7 @@ transition = Exercise(
             _with_three_axes,
             "W has three axes: reshape to rows first, W[:-lag].reshape(-1, k), or sum the products "
             "of single steps.",
-            lambda function: np.ndim(results(function, [_CUBE])[0]) == 3,
+            lambda function, cases: np.ndim(results(function, [_CUBE])[0]) == 3,
         ),
     ],
     variants=[
@@ -324,14 +327,20 @@ transition = Exercise(
 
 # 4. Find the bug
 
-# Before every t are two steps of its weekday at least, and after it one. The second t falls on the
-# weekday of step 0, and in the last case all days do.
 _HISTORIES = [
     (np.array([1.0, 6.0, 3.0, 8.0, 7.0, 22.0, 9.0, 40.0, 5.0, 44.0]), 2, 7),
     (np.arange(22.0).reshape(11, 2) ** 2 % 13, 3, 6),
-    (np.arange(24.0).reshape(12, 1, 2) ** 2 % 17, 3, 8),
     (np.array([2.0, 9.0, 4.0, 1.0, 8.0, 5.0]), 1, 4),
 ]
+
+
+def _draw_histories(rng):
+    """Yield numbers, vectors and tables of some weeks, and a step t after the first week."""
+    for shape in ((), (2,), (3, 2)):
+        for season in (1, 2, 3, 4, 7):
+            n_steps = int(rng.integers(3, 6)) * season + int(rng.integers(season)) + 1
+            X = rng.integers(0, 50, (n_steps, *shape)).astype(float)
+            yield X, season, int(rng.integers(season, n_steps))
 
 
 def _season_mean(X, season, t):
@@ -356,10 +365,10 @@ def _others_of_weekday(X, season, t):
     return np.mean([X[s] for s in range(t % season, len(X), season) if s != t], axis=0)
 
 
-def _knows_the_future(function):
+def _knows_the_future(function, cases):
     """Tell whether results change with the step that is forecast, or with later ones."""
-    changed = [(np.concatenate([X[:t], X[t:] + 1000]), season, t) for X, season, t in _HISTORIES]
-    return not all(map(equal, results(function, _HISTORIES), results(function, changed)))
+    changed = [(np.concatenate([X[:t], X[t:] + 1000]), season, t) for X, season, t in cases]
+    return not all(map(alike, results(function, cases), results(function, changed)))
 
 
 season_mean = Exercise(
@@ -368,6 +377,7 @@ season_mean = Exercise(
     "last week smaller by a quarter, exactly.",
     hint="average the steps t − season, t − 2·season, … down to the first.",
     cases=_HISTORIES,
+    draw=_draw_histories,
     mistakes=[
         Mistake(
             lambda X, season, t: X[t % season : t + 1 : season].mean(axis=0),
@@ -442,8 +452,8 @@ def _half_life(factor):
 
 
 def _near(got, wanted):
-    """Tell whether a half-life is right to one decimal."""
-    return abs(got - wanted) < 0.03
+    """Tell whether an answer is about a half-life; to one decimal, as it is asked for."""
+    return abs(got - wanted) < 0.06
 
 
 program_rule = Exercise(
@@ -452,9 +462,7 @@ program_rule = Exercise(
     "reads that T as the transition sees everything fade too fast.",
     hint="give the pair (T, half-life). With W_{t−2} = w, the two states after it are 0.9 w and "
     "0.81 w: put them into the rule.",
-    accepts=lambda got, wanted: (
-        np.shape(got) == (2,) and about(got[0], wanted[0]) and _near(got[1], wanted[1])
-    ),
+    accepts=lambda got, wanted: np.shape(got) == (2,) and all(map(rounds_to, got, wanted, (2, 1))),
     mistakes=[
         *number_mistakes(
             (
@@ -507,12 +515,12 @@ program_rule = Exercise(
         Mistake(
             (_FITTED, 3),
             "T is right. After how many steps is half left, if each step leaves T? ln ½ / ln T.",
-            pair(lambda factor, _: about(factor, _FITTED)),
+            pair(lambda factor, _: rounds_to(factor, _FITTED)),
         ),
         Mistake(
             _FITTED,
             "that is T; give the pair, with the half-life in steps.",
-            lambda answer: about(answer, _FITTED),
+            lambda answer: rounds_to(answer, _FITTED),
         ),
     ],
     variants=[
