@@ -319,7 +319,9 @@ class ALS(PenalisedEstimator):
     """Matrix completion by alternating least squares.
 
     Every half step is the exact minimum over U (or V) with the other fixed, and none increases the
-    objective: see `als_steps`.
+    objective: see `als_steps`. The defaults of `ALS` and `SGD` suit ratings of about 1 to 5: among
+    those that beat the defaults of other libraries on MovieLens 100K and on two generated film
+    clubs, the worst case over the three is best (three-fold cross-validation).
 
     Parameters
     ----------
@@ -377,6 +379,7 @@ class ALS(PenalisedEstimator):
     array([4.])
     """
 
+    regularization: float = 0.12
     weighting: str = "count"
     solver: str = "numpy"
 
@@ -441,10 +444,10 @@ class SGD(PenalisedEstimator):
     array([1.1, 3. ])
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float = 0.02
     decay: float = 0.0
     loss: str = "squared"
-    max_iter: int = 30
+    max_iter: int = 40
 
     def partial_fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None):
         """Do one epoch over some entries, starting from the factors as they are.
