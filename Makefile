@@ -21,7 +21,7 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab restore test notebooks format constraints clean site slides check-site
+.PHONY: help lab restore test notebooks format constraints clean site slides check-site bench
 
 help: ## list these commands
 	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
@@ -66,6 +66,9 @@ slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in si
 
 check-site: site slides ## visit every page of the site and every slide in a browser
 	$(BIN)/python -m pytest tests/site
+
+bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md
+	$(BLAS) $(BIN)/python benchmarks/run.py
 
 format: $(STAMP) ## format the code, notebooks included
 	$(BIN)/python -m ruff check --fix .

@@ -1,27 +1,17 @@
-"""Time the truncated SVDs of mflib against scikit-learn and SciPy, in one run.
+"""Truncated SVDs beside scikit-learn's and SciPy's, 20 triples, at named accuracies.
 
-Two matrices, of each 20 triples: an array of 4000×2000 with singular values 1/i and random singular
-vectors, and a sparse table of ratings, 20000×5000, in which few rows and columns hold most of the
-entries. Every round runs each method once, so that a busy machine slows all of them alike; the
-table shows the median of the processor time on one thread. The error is the largest relative error
-of a singular value.
-
-    python benchmarks/svd.py [rounds]
+An array of 4000×2000 with singular values 1/i and random singular vectors; a sparse table of
+ratings, 20000×5000, in which few rows and columns hold most of the entries. The quality is the
+largest relative error of a singular value.
 """
 
-import sys
-from functools import partial
-from statistics import median
-from time import process_time
-
 import numpy as np
+from measure import Row, peer, race, show
 from scipy import sparse
-from scipy.linalg import svd
 from scipy.sparse.linalg import svds
-from sklearn.utils.extmath import randomized_svd as sklearn_randomized_svd
-from threadpoolctl import threadpool_limits
+from sklearn.utils.extmath import randomized_svd
 
-from mflib.svd import block_krylov_svd, randomized_svd, truncated_svd
+from mflib.svd import truncated_svd
 
 K = 20
 
@@ -43,63 +33,34 @@ def make_ratings(rng, m=20_000, n=5_000, entries=440_000):
     return A, np.sort(svds(A, K, tol=0, v0=np.ones(n))[1])[::-1]
 
 
-def methods(A):
-    """Name each method, the baseline first, and return its singular values in any order."""
-    peers = {"scikit-learn randomized_svd": lambda: sklearn_randomized_svd(A, K, random_state=0)[1]}
-    if sparse.issparse(A):
-        peers["scikit-learn, n_iter=20"] = lambda: sklearn_randomized_svd(
-            A, K, n_iter=20, random_state=0
-        )[1]
-    ours = {
-        "truncated_svd": truncated_svd,
-        "truncated_svd, tol=1e-6": partial(truncated_svd, tol=1e-6),
-        "block_krylov_svd": block_krylov_svd,
-        "randomized_svd": randomized_svd,
-    }
-    for name, method in ours.items():
-        peers[f"mflib {name}"] = lambda method=method: method(A, K, random_state=0).singular_values
+def peers(A):
+    """Yield the name of each peer and a function that returns its singular values."""
     v0 = np.random.default_rng(0).standard_normal(min(A.shape))
-    for tol in (0, 1e-4):
-        peers[f"SciPy svds, ARPACK, tol={tol:g}"] = lambda tol=tol: svds(A, K, v0=v0, tol=tol)[1]
-    if not sparse.issparse(A):
-        peers["SciPy svd, full"] = lambda: svd(A, full_matrices=False)[1]
-    return peers
+    scikit = peer("scikit-learn")
+    for n_iter in ("auto", 20) if sparse.issparse(A) else ("auto",):
+        yield (
+            f"{scikit}, n_iter={n_iter}",
+            lambda n_iter=n_iter: randomized_svd(A, K, n_iter=n_iter, random_state=0)[1],
+        )
+    yield f"{peer('scipy')}, ARPACK", lambda: svds(A, K, v0=v0)[1]
 
 
-def measure(A, exact, rounds):
-    """Return the time and the error of each method; the full SVD runs in the first two rounds."""
-    times, errors = {}, {}
-    for i in range(rounds):
-        for name, compute in methods(A).items():
-            if "full" in name and i >= 2:
-                continue
-            begin = process_time()
-            singular_values = compute()
-            times.setdefault(name, []).append(process_time() - begin)
-            found = np.sort(singular_values)[::-1][:K]
-            errors[name] = max(errors.get(name, 0), abs(found / exact - 1).max())
-    return {name: median(values) for name, values in times.items()}, errors
+def rows():
+    rng = np.random.default_rng(0)
+    for title, (A, exact) in {
+        "SVD of an array, 4000×2000": make_array(rng),
+        "SVD of sparse ratings, 20000×5000": make_ratings(rng),
+    }.items():
 
+        def error(found, exact=exact):
+            return f"{abs(np.sort(found)[::-1] / exact - 1).max():.0e}"
 
-def report(title, times, errors):
-    """Print one line for each method; above 1, a ratio says how many times faster it is."""
-    baseline = next(iter(times.values()))
-    print(f"\n{title}")
-    print(f"{'method':32}{'seconds':>9}{'× baseline':>12}{'σ-error':>10}")
-    for name, seconds in times.items():
-        print(f"{name:32}{seconds:9.3f}{baseline / seconds:12.2f}{errors[name]:10.0e}")
-
-
-def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    print(f"k = {K}; speed relative to the first line")
-    with threadpool_limits(1):
-        for title, make in (
-            ("Array 4000×2000, σᵢ = 1/i", make_array),
-            ("Sparse 20000×5000, ratings", make_ratings),
-        ):
-            report(title, *measure(*make(np.random.default_rng(0)), rounds))
+        for name, theirs in peers(A):
+            ours = {"ours": lambda A=A: truncated_svd(A, K, random_state=0).singular_values}
+            seconds, found = race(ours | {"theirs": theirs})
+            quality = " / ".join(map(error, found.values()))
+            yield Row(title, name, *seconds.values(), f"error {quality}")
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())
