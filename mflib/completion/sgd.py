@@ -28,7 +28,7 @@ from sklearn.utils import check_random_state
 from mflib import _validation as check
 from mflib._compiled import compiled
 from mflib.completion.problem import CompletionProblem
-from mflib.iteration import ProblemIterate, record
+from mflib.iteration import CACHE, ProblemIterate, record
 from mflib.losses import CANONICAL, error_at, loss_at
 
 
@@ -57,7 +57,8 @@ def sgd_steps(
     """Yield the iterates of stochastic gradient descent, one epoch each, for ever.
 
     The entries are shuffled once. (In the order of the rows, a step has to wait for the one before,
-    which changed the same uᵢ.)
+    which changed the same uᵢ.) In a large table, blocks of rows × columns whose factors fit the
+    cache follow one another, in random order, and the entries of each are shuffled.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def sgd_steps(
         )
     factors = problem.as_factors(start)
     entries, dtype = problem.entries.astype(factors.U.dtype), factors.U.dtype.type
-    order = check_random_state(random_state).permutation(len(entries))
+    order = _shuffled(entries, factors.U.shape[1], check_random_state(random_state))
     # Compiled code need not ask whether an index without sign counts from the end.
     rows, columns = (x.astype(np.uint32)[order] for x in (entries.rows, entries.columns))
     data = rows, columns, entries.values[order]
@@ -116,6 +117,14 @@ def sgd_steps(
                 running_loss = float(visit_entries(*data, U, V, mean, b, c, *strengths, *options))
 
     return iterate(factors)
+
+
+def _shuffled(entries, k, random_state):
+    order, height = random_state.permutation(len(entries)), max(1, CACHE // k)
+    n_across = -(-entries.shape[1] // height)
+    blocks = entries.rows // height * n_across + entries.columns // height
+    ranks = random_state.permutation(int(blocks.max()) + 1)
+    return order[np.argsort(ranks[blocks[order]], kind="stable")]
 
 
 @compiled
