@@ -1,15 +1,19 @@
-"""How long from a key press on a slider to the new picture on the page?
+"""How long from a key press on a slider, or a choice in a list, to the new picture on the page?
 
     python benchmarks/redraw.py [notebook.ipynb ...]
 
-For every control of every explorer: the median over 20 key presses in headless Chromium, measured
-in the page, from the key event to the decoded picture.
+For every control of every explorer: the median over 20 moves in headless Chromium, measured in the
+page, from the event to the drawn picture, and what the render took of it (process time of a kernel
+that is not asked by the page).
 """
 
+import importlib
+import pkgutil
 import shutil
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -17,42 +21,66 @@ sys.path.insert(0, str(ROOT / "tests/browser"))
 from jlab import CHROMIUM, FLAGS, LabServer, Notebook  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
+import mflib.explore  # noqa: E402
+from mflib.explore.base import Choice, Explorer  # noqa: E402
+
+for module in pkgutil.iter_modules(mflib.explore.__path__):
+    importlib.import_module(f"mflib.explore.{module.name}")
+
 PRESSES = 20
-WATCH = """([cell]) => {
+WATCH = """([panel]) => {
     window.pictureShown = new Promise(done => {
-        document.addEventListener('keydown', () => { window.pressed = performance.now() },
-                                  {capture: true, once: true});
-        const watch = new MutationObserver(() => {
-            const image = cell.querySelector('.jp-RenderedImage img');
-            if (!image || image === window.lastImage) return;
-            window.lastImage = image;
-            watch.disconnect();
-            image.decode().then(() => done(performance.now() - window.pressed));
-        });
-        window.lastImage = cell.querySelector('.jp-RenderedImage img');
-        watch.observe(cell, {childList: true, subtree: true, attributes: true});
-    });
+        for (const event of ['keydown', 'change']) {
+            panel.addEventListener(event, () => { window.pressed = performance.now() },
+                                   {capture: true, once: true})
+        }
+        const watch = new MutationObserver(() => {  // the settings are written after the picture
+            watch.disconnect()
+            done(performance.now() - window.pressed)
+        })
+        watch.observe(panel.querySelector('[role=status]'), {attributes: true})
+    })
 }"""
 
 
-def measure(explorer, label):
-    """Return the milliseconds of each key press; the slider goes up and down in the middle."""
-    handle = explorer.handle(label) if label else None  # the slider itself has an empty label
-    if handle is None or not handle.count():
-        return []
-    times = []
-    cell = explorer.cell.element_handle()
-    for press in range(PRESSES):
-        handle.focus()
-        explorer.page.evaluate(WATCH, [cell])
-        explorer.page.keyboard.press("ArrowRight" if press % 4 < 2 else "ArrowLeft")
+def moves(control):
+    """Return the values of the moves: two up, two down, from the start."""
+    values = control.options if isinstance(control, Choice) else control.values
+    at = values.index(control.start)
+    step = 1 if at + 2 < len(values) else -1
+    there = [values[(at + step * i) % len(values)] for i in (1, 2, 1, 0)]
+    return [there[i % 4] for i in range(PRESSES)], step
+
+
+def in_the_page(explorer, control):
+    """Return the milliseconds from each event to its picture."""
+    times, panel = [], explorer.panel.element_handle()
+    values, step = moves(control)
+    for i, value in enumerate(values):
+        explorer.page.evaluate(WATCH, [panel])
+        if isinstance(control, Choice):
+            explorer.choose(control.label, value)
+        else:
+            up = (i % 4 < 2) == (step > 0)
+            explorer.press(control.label, "ArrowRight" if up else "ArrowLeft")
         times.append(explorer.page.evaluate("() => window.pictureShown"))
-        explorer.pixels()  # at rest before the next key
+        time.sleep(0.1)  # at rest before the next
+    return times
+
+
+def of_the_render(explorer_type, name, control):
+    """Return the milliseconds of processor time that each picture takes."""
+    times, explorer = [], explorer_type()
+    for value in moves(control)[0]:
+        begin = time.process_time()
+        explorer.set(**{name: value})
+        times.append(1000 * (time.process_time() - begin))
     return times
 
 
 def main(names):
     """Print one line a control."""
+    explorers = {cls.__name__: cls for cls in Explorer.__subclasses__()}
     folder = Path(tempfile.mkdtemp())
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     server = LabServer(folder / "notebooks")
@@ -63,12 +91,15 @@ def main(names):
                 notebook = Notebook(page, server, name).run_all()
                 shown = (ROOT / "notebooks" / name).read_text("utf-8").count("Explorer().show()")
                 for explorer in notebook.explorers(shown):
-                    for label in explorer.panel.locator("label").all_inner_texts():
-                        if times := measure(explorer, label):
-                            print(
-                                f"{name[:2]} {label:20} median {statistics.median(times):4.0f} ms, "
-                                f"worst {max(times):4.0f} ms"
-                            )
+                    explorer_type = explorers[explorer.name()]
+                    explorer.wait_for(explorer_type.start())
+                    for setting, control in explorer_type.controls.items():
+                        times = in_the_page(explorer, control)
+                        renders = of_the_render(explorer_type, setting, control)
+                        print(
+                            f"{name[:2]} {control.label:20} median {statistics.median(times):4.0f} "
+                            f"ms, worst {max(times):4.0f}; render {statistics.median(renders):3.0f}"
+                        )
                 notebook.close()
     finally:
         server.stop()

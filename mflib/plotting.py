@@ -82,14 +82,11 @@ def show(fig: Figure, alt: str) -> None:
     plt.close(fig)
 
 
-def to_png(fig: Figure, *, fast: bool = False) -> bytes:
-    """Return what a drawn figure shows, as PNG: 256 colours in a small file, or all at once."""
+def to_png(fig: Figure) -> bytes:
+    """Return what a drawn figure shows, as PNG in 256 colours: a small file."""
     picture = Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB")
     file = io.BytesIO()
-    if fast:
-        picture.save(file, "png", compress_level=1)
-    else:
-        picture.quantize(256).save(file, "png", optimize=True)
+    picture.quantize(256).save(file, "png", optimize=True)
     return file.getvalue()
 
 

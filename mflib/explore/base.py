@@ -3,93 +3,81 @@
 An explorer is a subclass of `Explorer` whose docstring names its lesson, with three parts and
 nothing else:
 
-* `controls`, a dictionary from setting names to `Slider`, `LogSlider` or `Choice`;
+* `controls`, a dictionary from setting names to `Slider` or `Choice`;
 * `compute(**settings)`, a pure function that returns a result with `state` (one word or two) and
   `message` (a sentence);
 * `draw(fig)` and `update(result)`, which make the artists once and then set their data.
 
 Artists that change are made with `animated=True`: everything else is drawn once and kept as a
-background, so that a new picture costs a few milliseconds. A legend is made from these artists, by
-their `label`; where several look alike, the first of them has it.
+background, so that a new picture costs a few milliseconds. An axis may follow the data, too: it is
+animated, and `follow` or `place` moves it; rarely, as that costs as much as all the rest. A legend
+is made from these artists, by their `label`; where several look alike, the first of them has it.
+
+`panel.js` draws the controls, the picture and the sentence on the page. Behind it stands a kernel,
+through `Panel`; on a page without one, pictures that `still` made before stand in for it.
 """
 
-import html
-import json
 import math
-from collections.abc import Mapping
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
-import ipywidgets as widgets
+import anywidget
 import matplotlib as mpl
+import numpy as np
+import traitlets
+from IPython import get_ipython
 from IPython.display import display
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from mflib.plotting import PIXELS_PER_INCH, SHARPNESS, STYLE, picture_bundle, to_png
 
-_LABEL = {"description_width": "initial"}
-# Room for two lines, so that the picture stays where it is when a sentence grows.
-_STATUS_STYLE = "font-size: 1.15em; line-height: 1.4; min-height: 2.8em"
+
+def even(low: float, high: float, step: float) -> tuple[float, ...]:
+    """Return the values from `low` to `high` in steps of `step`, whole if these are whole.
+
+    >>> even(0, 1, 0.25)
+    (0.0, 0.25, 0.5, 0.75, 1.0)
+    >>> even(1, 4, 1)
+    (1, 2, 3, 4)
+    """
+    values = [low + i * step for i in range(round((high - low) / step) + 1)]
+    whole = isinstance(step, int)
+    # Without rounding, 0.1 + 0.2 would show as 0.30000000000000004.
+    return tuple(values if whole else (round(float(value), 6) for value in values))
+
+
+def log(low: float, high: float) -> tuple[float, ...]:
+    """Return round values from `low` to `high`, each 1 or 2 % above the one before.
+
+    >>> log(0.198, 0.21)
+    (0.198, 0.2, 0.205, 0.21)
+    """
+    leading = [*range(100, 200, 2), *range(200, 500, 5), *range(500, 1000, 10)]
+    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    values = [float(f"{digits}e{decade - 2}") for decade in decades for digits in leading]
+    return tuple(value for value in values if low <= value <= high)
 
 
 @dataclass(frozen=True)
 class Slider:
-    """A number from `low` to `high` in steps of `step`; whole numbers if `step` is one."""
+    """A number: one of `values` by the slider, any between the first and the last by its box."""
 
     label: str
-    low: float
-    high: float
-    step: float
+    values: tuple[float, ...]
     start: float
 
-    def build(self) -> tuple[widgets.Widget, widgets.Widget]:
-        """Return the widget that holds the value, and the row that shows it."""
-        whole = isinstance(self.step, int)
-        box_type = widgets.BoundedIntText if whole else widgets.BoundedFloatText
-        slider_type = widgets.IntSlider if whole else widgets.FloatSlider
-        limits = {"min": self.low, "max": self.high, "step": self.step, "value": self.start}
-        box = box_type(description=self.label, **limits)
-        slider = slider_type(readout=False, **limits)
-        digits = -Decimal(str(self.step)).as_tuple().exponent
-        # Without rounding, 0.1 + 0.2 would show as 0.30000000000000004.
-        widgets.link(
-            (slider, "value"), (box, "value"), [lambda v: v if whole else round(v, digits), _same]
-        )
-        return box, _row(box, slider)
-
-
-@dataclass(frozen=True)
-class LogSlider:
-    """A positive number from `low` to `high`, moved by factors of 10^0.01 = 1.023.
-
-    `start` must be such a step, to three digits; another start would move when the page opens.
-    """
-
-    label: str
-    low: float
-    high: float
-    start: float
-
-    def build(self) -> tuple[widgets.Widget, widgets.Widget]:
-        """Return the widget that holds the value, and the row that shows it."""
-        box = widgets.BoundedFloatText(
-            description=self.label, min=self.low, max=self.high, value=self.start, step=None
-        )
-        slider = widgets.FloatLogSlider(
-            readout=False,
-            min=math.log10(self.low),
-            max=math.log10(self.high),
-            step=0.01,
-            value=self.start,
-        )
-        widgets.link((slider, "value"), (box, "value"), [self._shown, _same])
-        return box, _row(box, slider)
-
-    def _shown(self, value):
-        """Round to three digits, within the limits."""
-        return min(max(float(f"{value:.3g}"), self.low), self.high)
+    def describe(self) -> dict[str, Any]:
+        """Return what the page must know."""
+        whole = all(isinstance(value, int) for value in self.values)
+        return {"label": self.label, "values": self.values, "whole": whole}
 
 
 @dataclass(frozen=True)
@@ -100,38 +88,45 @@ class Choice:
     options: tuple[str, ...]
     start: str
 
-    def build(self) -> tuple[widgets.Widget, widgets.Widget]:
-        """Return the widget that holds the value, and the row that shows it."""
-        box = widgets.Dropdown(description=self.label, options=self.options, value=self.start)
-        return box, _row(box)
+    def describe(self) -> dict[str, Any]:
+        """Return what the page must know."""
+        return {"label": self.label, "options": self.options}
+
+
+class Panel(anywidget.AnyWidget):
+    """An explorer on a page: `panel.js` sends settings, and all the rest is the answer.
+
+    The settings come as a message and not as a trait, which would be echoed to the page, and held
+    back while one is under way. The answers are traits, so that a page that is loaded again, or a
+    second view, has them.
+    """
+
+    _esm = Path(__file__).with_name("panel.js")
+    _css = Path(__file__).with_name("panel.css")
+    spec = traitlets.Dict().tag(sync=True)
+    settings = traitlets.Dict().tag(sync=True)
+    words = traitlets.List().tag(sync=True)  # state and message
+    picture = traitlets.Bytes().tag(sync=True)
+    turn = traitlets.Int().tag(sync=True)  # counts the answers
 
 
 class Explorer:
     """Base of all explorers; see the top of this module for what a subclass defines."""
 
-    controls: ClassVar[Mapping[str, Slider | LogSlider | Choice]] = {}
-    size: ClassVar[tuple[float, float]] = (9.0, 4.0)  # of the picture, inches
-    sharpness: ClassVar[float] = SHARPNESS  # picture pixels per page pixel; less is faster
+    controls: ClassVar[Mapping[str, Slider | Choice]] = {}
+    size: ClassVar[tuple[float, float]] = (10.6, 3.6)  # of the picture, inches
     alt: ClassVar[str] = ""  # what the picture shows, for readers who cannot see it
+    sharpness: ClassVar[float] = SHARPNESS  # picture pixels per page pixel; less is faster
+    lines: ClassVar[int] = 2  # of the longest sentence
+    play: ClassVar[str] = ""  # the setting that a play button runs through
+    grid: ClassVar[Mapping[str, Sequence]] = {}  # what is drawn for a page without a kernel
     raise_errors: ClassVar[bool] = False  # tests set it; in the page an error is told in words
+    _of_cell: ClassVar[dict[str, tuple[str, list["Explorer"]]]] = {}  # the last run of each cell
 
     def __init__(self):
+        self._panel = None
         self._make_figure()
-        built = {name: control.build() for name, control in self.controls.items()}
-        self._values = {name: value for name, (value, _) in built.items()}
-        self._reset = widgets.Button(description="Reset", layout=widgets.Layout(width="90px"))
-        self._status = widgets.HTML()
-        rows = widgets.Box(
-            [row for _, row in built.values()] + [self._reset],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
-        )
-        self._panel = widgets.VBox([rows, self._status])
-        self._panel.add_class("mflib-explorer")
-        self._handle = None
-        for value in self._values.values():
-            value.observe(self._changed, "value")
-        self._reset.on_click(self._start_again)
-        self._refresh()
+        self.set(**self.start())
 
     # What a subclass defines
 
@@ -150,95 +145,202 @@ class Explorer:
 
     # What every explorer does
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The present value of each control."""
-        return {name: value.value for name, value in self._values.items()}
+    @classmethod
+    def start(cls) -> dict[str, Any]:
+        """Return the settings at the start."""
+        return {name: control.start for name, control in cls.controls.items()}
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        """Return what `panel.js` must know of this explorer, once."""
+        return {
+            "name": cls.__name__,
+            "alt": cls.alt,
+            "controls": {name: control.describe() for name, control in cls.controls.items()},
+            "start": cls.start(),
+            "play": cls.play,
+            "lines": cls.lines,
+            "width": round(cls.size[0] * PIXELS_PER_INCH),
+        }
+
+    @classmethod
+    def drawn(cls) -> dict[str, list]:
+        """Return the values of each control of which a page without a kernel has pictures."""
+        return {
+            name: [
+                value
+                for value in (control.options if isinstance(control, Choice) else control.values)
+                if value == control.start or value in cls.grid.get(name, ())
+            ]
+            for name, control in cls.controls.items()
+        }
 
     def set(self, **settings) -> None:
-        """Move controls, as a learner would."""
-        for name, value in settings.items():
-            self._values[name].value = value
+        """Move controls, as a learner would; the picture and the words follow."""
+        kinds = {name: type(control.start) for name, control in self.controls.items()}
+        self.settings = getattr(self, "settings", {}) | {
+            name: kinds[name](value) for name, value in settings.items()
+        }
+        try:
+            self.picture = self.render(**self.settings)
+            self.state, self.message = self.result.state, in_print(self.result.message)
+        except Exception as error:  # the page would show nothing of it
+            if self.raise_errors:
+                raise
+            self.state, self.message = "Error", f"{type(error).__name__}: {error}"
+        if self._panel is not None:
+            with self._panel.hold_sync():  # all in one message
+                self._answer()
 
     def render(self, **settings) -> bytes:
         """Return the picture for these settings as PNG, and keep the result in `self.result`."""
         self.result = self.compute(**settings)
         self.update(self.result)
         canvas = self.figure.canvas
+        limits = [tuple(axis.get_view_interval()) for axis in self._axes]
+        if limits != self._limits:
+            self._limits = limits
+            canvas.restore_region(self._still)
+            for axis in self._axes:
+                axis.axes.draw_artist(axis)
+            self._background = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._background)
         for artist in self._moving:
             artist.axes.draw_artist(artist)
-        return to_png(self.figure, fast=True)
+        return quick_png(np.asarray(canvas.buffer_rgba()))
+
+    def still(self, **settings) -> tuple[bytes, str]:
+        """Return the picture for these settings in a small file, and its sentence."""
+        self.set(**settings)
+        return to_png(self.figure), f"{self.state}. {self.message}"
 
     def show(self) -> None:
-        """Show the controls and the picture in the page."""
-        controls = self._panel._repr_mimebundle_()
-        names = ", ".join(control.label for control in self.controls.values())
-        controls["text/plain"] = f"Controls, when the notebook runs: {names}."
-        display(controls, raw=True)
-        data, metadata = self._bundle(to_png(self.figure))
-        self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+        """Show the explorer in the page; a file keeps its picture and its words."""
+        self._close_the_last_run_of_this_cell()
+        if self._panel is None:
+            self._panel = Panel(spec=self.describe())
+            self._answer()
+            self._panel.on_msg(lambda _panel, settings, _buffers: self.set(**settings))
+        png, sentence = self.still()
+        data, metadata = picture_bundle(png, self.figure, f"{self.alt} {sentence}")
+        view, view_metadata = self._panel._repr_mimebundle_()
+        display(view | data, metadata=view_metadata | metadata, raw=True)
+
+    def close(self) -> None:
+        """Take the explorer from the page, and give its memory back."""
+        if self._panel is not None:
+            self._panel.close()
+        self.__dict__.clear()
+
+    def _answer(self):
+        self._panel.settings, self._panel.picture = self.settings, self.picture
+        self._panel.words = [self.state, self.message]
+        self._panel.turn += 1
+
+    def _close_the_last_run_of_this_cell(self):
+        """Each figure takes 8 MB, which a cell that is run again would never give back."""
+        request = getattr(get_ipython(), "get_parent", dict)()
+        cell = request.get("metadata", {}).get("cellId")
+        if cell is None:
+            return
+        run = request["header"]["msg_id"]
+        last_run, explorers = self._of_cell.get(cell, (run, []))
+        if last_run != run:
+            for explorer in explorers:
+                if explorer is not self:
+                    explorer.close()
+            explorers = []
+        self._of_cell[cell] = (run, [*explorers, self])
 
     def _make_figure(self):
-        with mpl.rc_context(STYLE):
+        with mpl.style.context(["default", STYLE]):  # whatever style the reader has set
             self.figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH * self.sharpness)
             canvas = FigureCanvasAgg(self.figure)
             self.draw(self.figure)
         canvas.draw()
         self.figure.set_layout_engine("none")  # nothing may shift when the data change
-        self._background = canvas.copy_from_bbox(self.figure.bbox)
+        self._still = canvas.copy_from_bbox(self.figure.bbox)
         moving = self.figure.findobj(lambda artist: artist.get_animated())
-        self._moving = sorted(moving, key=lambda artist: artist.zorder)
-
-    def _refresh(self):
-        """Draw the present settings and tell the state in words."""
-        self._png = self.render(**self.settings)
-        if self._handle is not None:
-            data, metadata = self._bundle(self._png)
-            self._handle.update(data, metadata=metadata, raw=True)
-        # Last: a reader who sees new words finds the new picture already there.
-        self._say(self.result.state, self.result.message)
-
-    def _say(self, state, message):
-        self.state, self.message = state, message
-        settings = html.escape(json.dumps(self.settings))
-        self._status.value = (
-            f'<div role="status" aria-live="polite" style="{_STATUS_STYLE}" '
-            f'data-explorer="{type(self).__name__}" data-settings="{settings}">'
-            f"<b>{html.escape(state)}.</b> {html.escape(message)}</div>"
-        )
-
-    def _changed(self, _change):
-        try:
-            self._refresh()
-        except Exception as error:  # the page would show nothing of it
-            if self.raise_errors:
-                raise
-            self._say("Error", f"{type(error).__name__}: {error}")
-
-    def _start_again(self, _button):
-        for value in self._values.values():  # one redraw for all controls
-            value.unobserve(self._changed, "value")
-        self.set(**{name: control.start for name, control in self.controls.items()})
-        for value in self._values.values():
-            value.observe(self._changed, "value")
-        self._changed(None)
-
-    def _bundle(self, png):
-        words = f"{self.alt} {self.result.state}. {self.result.message}"
-        return picture_bundle(png, self.figure, words)
+        self._axes = [artist for artist in moving if isinstance(artist, Axis)]
+        others = [artist for artist in moving if artist not in self._axes]
+        self._moving = sorted(others, key=lambda artist: artist.zorder)
+        self._limits = None
 
 
-def _same(value):
-    return value
+def follow(axis: Axis, low: float, high: float) -> None:
+    """Move a logarithmic axis, which must be animated, to new limits, with round ticks.
+
+    Its limits leave a margin and are rounded outwards, so that it rarely moves: to 1, 2 or 5 times
+    a power of ten, or to the powers of ten that are ticks.
+    """
+    margin = max(1.05, (high / low) ** 0.05)
+    low, high = low / margin, high * margin
+    stride = math.ceil(math.log10(high / low) / 6)  # decades from tick to tick
+    first = math.floor(math.log10(low) / stride) * stride
+    last = math.ceil(math.log10(high) / stride) * stride
+    leading = (1, 2, 5) if high / low < 200 else (1,)
+    exponents = range(first, last + 1, stride)
+    ticks = np.array([float(f"{digit}e{e}") for e in exponents for digit in leading])
+    low, high = ticks[ticks <= low].max(), ticks[ticks >= high].min()
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    place(axis, low, high, ticks)
 
 
-def _row(box, *sliders):
-    """Lay out one control. The box carries the accessible name, which sliders cannot have."""
-    box.style = _LABEL
-    box.layout.width = "190px"
-    for slider in sliders:
-        slider.layout.width = "210px"
-    row = widgets.HBox([box, *sliders], layout=widgets.Layout(margin="0 24px 0 0"))
-    row.add_class("mflib-control")
-    return row
+def place(axis: Axis, low: float, high: float, ticks: Sequence[float]) -> None:
+    """Move an animated axis to new limits, with these ticks and no others."""
+    if tuple(axis.get_view_interval()) != (low, high):
+        axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
+        axis.set_ticks(ticks, [short_number(tick) for tick in ticks])
+        axis.set_minor_locator(NullLocator())
+
+
+def short_number(value: float) -> str:
+    """Return a round number for an axis.
+
+    >>> short_number(0.02), short_number(-1e7)
+    ('0.02', '−10⁷')
+    """
+    text = f"{value:g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.0e}"
+    return in_print(text).replace("1 · 10", "10")
+
+
+def in_print(text: str) -> str:
+    """Return a sentence with its numbers as a book prints them: no "1.1e+02", no "-3".
+
+    >>> in_print("from -3 to 1.1e+02, not 2e-09")
+    'from −3 to 110, not 2 · 10⁻⁹'
+    """
+
+    def plain(match):
+        digits, exponent = match[1], int(match[2])
+        if -5 < exponent < 5:
+            return f"{float(match[0]):.{max(0, len(digits) - 2 - exponent)}f}"
+        return f"{digits} · 10{str(exponent).translate(_RAISED)}"
+
+    text = re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", plain, text)
+    return re.sub(r"(?<![\w)])-(?=[\d.])", "−", text)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def coloured(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
+    """Return an image as RGBA bytes by a map of colours, which a picture shows at half the cost."""
+    return mpl.colormaps[name]((values - low) / (high - low), bytes=True)
+
+
+def quick_png(pixels: np.ndarray) -> bytes:
+    """Return an RGBA image (rows, columns, 4) as PNG.
+
+    Its rows are not filtered and barely compressed: a picture of curves takes 8 ms in place of the
+    20 ms of Pillow, which must choose a filter for every row.
+    """
+    rows, columns, channels = pixels.shape
+    scanlines = np.zeros((rows, 1 + channels * columns), np.uint8)  # each begins with its filter, 0
+    scanlines[:, 1:] = pixels.reshape(rows, -1)
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 6, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(scanlines, 1), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    )

@@ -7,7 +7,7 @@ import numpy as np
 
 from mflib.completion import ALSStep, CompletionProblem, ObservedEntries, als_steps
 from mflib.datasets import make_film_club
-from mflib.explore.base import Explorer, LogSlider, Slider
+from mflib.explore.base import Explorer, Slider, coloured, even, log
 from mflib.iteration import nth
 from mflib.plotting import DATA, ERROR, PREDICTION, QUIET
 
@@ -145,17 +145,17 @@ class CompletionRankExplorer(Explorer):
     """See the training error fall with the rank, and the held-out error turn (lesson 5)."""
 
     controls = {
-        "rank": Slider("Rank k", 0, HIGHEST_RANK, 1, 6),
-        "regularization": LogSlider("Regularization λ", 0.001, 1, 0.01),
+        "rank": Slider("Rank k", even(0, HIGHEST_RANK, 1), 6),
+        "regularization": Slider("Regularization λ", log(0.001, 1), 0.01),
     }
-    size = (10.6, 4.4)
-    sharpness = 1.0  # the tables make large files
+    size = (10.6, 3.8)
     alt = (
         "Left: training and held-out error at ranks 0 to 8, each after four steps of alternating "
         "least squares, with a cursor at the chosen rank. "
         "Right: three tables of people and films, coloured by rating: the ratings to learn from, "
         "with gaps, the reconstruction at the chosen rank, and the truth."
     )
+    grid = {"rank": range(9), "regularization": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)}
     compute = staticmethod(fit_ranks)
 
     def draw(self, fig):
@@ -198,4 +198,6 @@ class CompletionRankExplorer(Explorer):
         self._held_out.set_data(ranks, result.held_out)
         self._best.set_data([result.best], [result.held_out[result.best]])
         self._cursor.set_xdata([result.rank] * 2)
-        self._reconstruction.set_data(self._sorted(result.reconstruction))
+        self._reconstruction.set_data(
+            coloured(self._sorted(result.reconstruction), "cividis", 1, 5)
+        )

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mflib.explore.base import Choice, Explorer, Slider
+from mflib.explore.base import Choice, Explorer, Slider, even, place
 from mflib.plotting import DATA, MODEL, PREDICTION, QUIET, circle, plane
 from mflib.sequential import describe_eigenvalues
 from mflib.sequential.transitions import roll_forward
 
 STEPS = 40
-LIMIT = 2.0  # of the states in the picture
 BY_SLIDER, STEADY, WEEKLY, FLIPPING = "angle slider", "none: 0°", "a week: 360°/7", "flip: 180°"
 ANGLES = {STEADY: 0.0, WEEKLY: 360 / 7, FLIPPING: 180.0}
 
@@ -84,25 +83,26 @@ def _describe(modulus, angle, eigenvalue, path):
         turn = f"arg λ = {angle:.3g}°: period 360°/{angle:.3g}° = {modes.period:.3g} steps"
     n = len(path) - 1
     length = f"After {n} {'step' if n == 1 else 'steps'} the length is {np.hypot(*path[-1]):.3g}"
-    outside = ", outside the picture" if np.abs(path[-1]).max() > LIMIT else ""
-    return state, f"{size}; {turn}. {length}{outside}"
+    return state, f"{size}; {turn}. {length}"
 
 
 class EigenvalueExplorer(Explorer):
     """Drag an eigenvalue of T through the complex plane, see where the states go (lesson 6)."""
 
     controls = {
-        "modulus": Slider("Modulus |λ|", 0.0, 1.5, 0.01, 0.8),
-        "angle": Slider("Angle arg λ (°)", 0, 180, 1, 72),
+        "modulus": Slider("Modulus |λ|", even(0.0, 1.5, 0.01), 0.8),
+        "angle": Slider("Angle arg λ (°)", even(0.0, 180.0, 1.0), 72.0),
         "rhythm": Choice("Rhythm", (BY_SLIDER, STEADY, WEEKLY, FLIPPING), BY_SLIDER),
-        "steps": Slider("Steps", 1, STEPS, 1, 20),
+        "steps": Slider("Steps", even(1, STEPS, 1), 20),
     }
-    size = (10.6, 4.0)
+    size = (10.6, 3.8)
     alt = (
         "Left: an eigenvalue of T and its conjugate in the complex plane, with the unit circle. "
         "Middle: the path of the states in the plane. Right: the first component of the state at "
         "each step, between its envelopes ±|λ|ᵗ."
     )
+    play = "steps"
+    grid = {"modulus": (0.0, 0.5, 0.8, 0.9, 1.0, 1.05, 1.2, 1.5), "angle": range(0, 181, 12)}
     compute = staticmethod(state_path)
 
     def draw(self, fig):
@@ -111,34 +111,43 @@ class EigenvalueExplorer(Explorer):
         plane(left, 1.6)
         left.set(title="Eigenvalues of T", xlabel="real part", ylabel="imaginary part")
         left.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
-        left.plot(*circle(), color=QUIET, lw=1.2, label="unit circle")
-        plane(middle, LIMIT)
-        middle.set(title="States w₀Tᵗ", xlabel="first component", ylabel="second component")
-        middle.set(xticks=range(-2, 3), yticks=range(-2, 3))
-        right.set(title="First component", xlabel="step t")
-        right.set(xlim=(-1, STEPS + 1), ylim=(-LIMIT, LIMIT), yticks=range(-2, 3))
+        left.plot(*circle(), color=QUIET, lw=1.2)
+        plane(middle, 1)
+        middle.set(title="States w₀Tᵗ")
+        right.set(title="First component", xlabel="step t", xlim=(-1, STEPS + 1))
         right.set_box_aspect(0.8)  # as high as the planes
         right.axhline(0, color=QUIET, lw=0.8)
 
         moving = {"animated": True}
-        pair = {"color": DATA, "ms": 10, "mew": 2}
-        (self._eigenvalue,) = left.plot([], [], "o", label="λ", **pair, **moving)
-        (self._conjugate,) = left.plot([], [], "o", mfc="none", label="conjugate", **pair, **moving)
-        (self._path,) = middle.plot([], [], ".-", color=MODEL, lw=1, label="states", **moving)
-        middle.plot([1], [0], "o", color=MODEL, ms=12, mfc="none", mew=2, label="start w₀")
+        self._axes = [middle.xaxis, middle.yaxis, right.yaxis]
+        for axis in self._axes:
+            axis.set_animated(True)
+            axis.set_ticks([-1, 0, 1], ["−2 · 10⁷", "0", "2 · 10⁷"])  # leaves room for these
+        (self._eigenvalue,) = left.plot([], [], "o", color=DATA, ms=10, mew=2, **moving)
+        (self._conjugate,) = left.plot([], [], "o", color=DATA, ms=10, mew=2, mfc="none", **moving)
+        self._name = left.text(0, 0, "λ", ha="center", va="center", **moving)
+        (self._path,) = middle.plot([], [], ".-", color=MODEL, lw=1, **moving)
+        middle.plot([1], [0], "o", color=MODEL, ms=12, mfc="none", mew=2, **moving)
+        self._start = middle.text(0, 0, "w₀", color=MODEL, ha="right", va="bottom", **moving)
         self._envelopes = [
-            right.plot([], [], "--", color=PREDICTION, lw=1.5, label=label, **moving)[0]
-            for label in ("envelopes ±|λ|ᵗ", None)
+            right.plot([], [], "--", color=PREDICTION, lw=1.5, **moving)[0] for _ in range(2)
         ]
+        right.text(0.97, 0.93, "±|λ|ᵗ", color=PREDICTION, ha="right", transform=right.transAxes)
         (self._component,) = right.plot([], [], ".-", color=MODEL, lw=1, **moving)
-        fig.legend(loc="outside lower center", ncols=6, fontsize=11, columnspacing=1.4)
 
     def update(self, result):
-        """Move the eigenvalues, the path, the curve and its envelopes."""
+        """Move the eigenvalues, the path, the curve and its envelopes, and the axes with them."""
         x, y = result.eigenvalue.real, result.eigenvalue.imag
         self._eigenvalue.set_data([x], [y])
         self._conjugate.set_data([x], [-y])
+        self._name.set_position((x + 0.22 if x < 1.2 else x - 0.22, y))
+        farthest = np.abs(result.path).max()
+        size = 10.0 ** np.floor(np.log10(farthest))
+        limit = next(size * rung for rung in (1, 2, 5, 10) if farthest <= size * rung * (1 + 1e-9))
+        for axis in self._axes:
+            place(axis, -1.2 * limit, 1.2 * limit, [-limit, 0, limit])
         self._path.set_data(*result.path.T)
+        self._start.set_position((1 - 0.1 * limit, 0.08 * limit))
         self._component.set_data(np.arange(len(result.path)), result.path[:, 0])
         t = np.arange(STEPS + 1)
         envelope = abs(result.eigenvalue) ** t

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from matplotlib.patches import Rectangle
 
-from mflib.explore.base import Choice, Explorer, Slider
+from mflib.explore.base import Choice, Explorer, Slider, even
 from mflib.plotting import DATA, MODEL, OTHER
 
 TWO, THREE = "two: U Vᵀ", "three: U Σ Vᵀ"
@@ -48,7 +48,7 @@ def count_storage(m: int, n: int, k: int, factors: str = TWO) -> Storage:
         state, end = "Larger", f"{factored / full:.1f} times as many"
     if k > min(m, n):
         end += f"; a rank above min(m, n) = {min(m, n)} is never needed"
-    message = f"X holds {m} × {n} = {full:,} numbers; {names} hold {count} = {factored:,}, {end}."
+    message = f"X holds {m} × {n} = {full:,} numbers; {names} hold {count} = {factored:,}, {end}"
     return Storage(m=m, n=n, blocks=tuple(blocks), factored=factored, state=state, message=message)
 
 
@@ -56,13 +56,14 @@ class FactorizationExplorer(Explorer):
     """Draw X ≈ U Vᵀ or X ≈ U Σ Vᵀ as blocks, to scale (lesson 0)."""
 
     controls = {
-        "m": Slider("Rows m", 1, 80, 1, 60),
-        "n": Slider("Columns n", 1, 100, 1, 90),
-        "k": Slider("Rank k", 1, 60, 1, 5),
+        "m": Slider("Rows m", even(1, 80, 1), 60),
+        "n": Slider("Columns n", even(1, 100, 1), 90),
+        "k": Slider("Rank k", even(1, 60, 1), 5),
         "factors": Choice("Factors", (TWO, THREE), TWO),
     }
     size = (9.0, 2.6)
     alt = "A matrix X drawn as a block, beside its factors, a tall U and a flat V transposed."
+    grid = {"m": (20, 60), "n": (30, 90), "k": range(1, 61, 3), "factors": (TWO, THREE)}
     compute = staticmethod(count_storage)
 
     def draw(self, fig):

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from mflib.datasets import make_metro
-from mflib.explore.base import Choice, Explorer, Slider
+from mflib.explore.base import Choice, Explorer, Slider, even
 from mflib.plotting import MODEL, OTHER, QUIET
 from mflib.sequential import LastValue, MeanValue, RollingForecast, TwoStageMF
 
@@ -138,18 +138,19 @@ class HorizonExplorer(Explorer):
     """Compare low-rank forecasts with baselines, by horizon and by rank (lesson 6)."""
 
     controls = {
-        "rank": Slider("Rank k", 1, HIGHEST_RANK, 1, 3),
-        "horizon": Slider("Days ahead", 1, HORIZON, 1, 1),
+        "rank": Slider("Rank k", even(1, HIGHEST_RANK, 1), 3),
+        "horizon": Slider("Days ahead", even(1, HORIZON, 1), 1),
         "lags": Choice("Lags (days)", tuple(LAGS), "1"),
         "weekday_mean": Choice("Weekday mean", (REMOVED, KEPT), REMOVED),
         "days": Choice("Days known", DAYS, "28"),
     }
-    size = (10.0, 4.4)
+    size = (10.6, 3.7)
     alt = (
         "Forecast errors of the model and of three baselines: last value, last week, weekday mean. "
         "Left: by days ahead at the chosen rank. Right: by rank at the chosen number of days "
         "ahead. Cursors mark the choice."
     )
+    grid = {"rank": range(1, 7), "horizon": range(1, 15), "weekday_mean": (REMOVED, KEPT)}
     compute = staticmethod(forecast_errors)
 
     def draw(self, fig):

@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 from scipy import stats
 
-from mflib.explore.base import Choice, Explorer, LogSlider
+from mflib.explore.base import Choice, Explorer, Slider, log
 from mflib.iteration import nth
 from mflib.losses import find_loss
 from mflib.nmf import NMFProblem, nmf_steps
@@ -99,12 +99,10 @@ def compare(noise: str, strength: float, loss: str, gamma: float) -> LossFit:
     errors = {name: _fit(noise, strength, name)[2] for name in LOSSES}
     model = find_loss(loss)
     value, scaled = model.value(X, W @ H), model.value(gamma * X, gamma * (W @ H))
-    others = ", ".join(f"{name} {errors[name]:.1%}" for name in LOSSES if name != loss)
+    state, message = _describe(noise, loss, errors)
+    power = ("γ⁰", "γ", "γ²")[model.degree]
+    message += f". γ = {gamma:g} multiplies the loss by {scaled / value:.3g} = {power}"
     clipped = np.count_nonzero(raw < FLOOR)
-    message = (
-        f"{noise} noise, {loss} loss: {errors[loss]:.1%} from the truth ({others}). "
-        f"γ = {gamma:g} multiplies the loss by {scaled / value:.3g} = γ^{model.degree}"
-    )
     if clipped:
         message += f"; {clipped} of {X.size} entries were below {FLOOR} and set to it"
     histogram, grid, density = _standardised(X, W @ H, loss)
@@ -120,9 +118,23 @@ def compare(noise: str, strength: float, loss: str, gamma: float) -> LossFit:
         value,
         scaled,
         errors,
-        "Matching loss" if NOISES[noise] == loss else "Another loss",
+        state,
         message,
     )
+
+
+def _describe(noise, loss, errors):
+    """Tell how far the fit is from the truth, and the fits by the other losses."""
+    matching = NOISES[noise]
+    others = ", ".join(f"{name} {errors[name]:.1%}" for name in LOSSES if name != loss)
+    message = (
+        f"{noise} noise, {loss} loss: {ITERATIONS} updates end {errors[loss]:.1%} from the truth"
+    )
+    message = f"{message} ({others})"
+    if loss == matching:
+        return "Matching loss", message
+    ratio = errors[loss] / errors[matching]
+    return f"{ratio:.2f} times the error of the matching loss", message
 
 
 def _standardised(X, Y, loss):
@@ -153,15 +165,16 @@ class LossExplorer(Explorer):
 
     controls = {
         "noise": Choice("Noise", tuple(NOISES), "Gamma"),
-        "strength": LogSlider("Strength", 0.01, 2, 0.316),
+        "strength": Slider("Strength", log(0.01, 2), 0.3),
         "loss": Choice("Loss", LOSSES, "squared"),
-        "gamma": LogSlider("Scale γ", 0.01, 100, 3.16),
+        "gamma": Slider("Scale γ", log(0.01, 100), 3.0),
     }
-    size = (9.8, 3.9)
+    size = (10.6, 3.7)
     alt = (
         "Left: histogram of the standardised residuals and the density that the loss expects. "
         "Middle: the two parts, true and recovered. Right: the loss against the scale γ."
     )
+    grid = {"noise": tuple(NOISES), "loss": LOSSES, "strength": (0.05, 0.1, 0.3, 1.0)}
     compute = staticmethod(compare)
 
     def draw(self, fig):

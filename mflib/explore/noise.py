@@ -5,13 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from mflib.explore.base import Choice, Explorer, LogSlider, Slider
+from mflib.explore.base import Choice, Explorer, Slider, even, follow, log
 from mflib.plotting import DATA, ERROR, MODEL, OTHER, PREDICTION, QUIET
 from mflib.svd import optimal_hard_threshold, truncated_svd
 
 ROWS, COLUMNS = 80, 100
 MOST = 20  # largest true rank
-KNOWN, UNKNOWN = "known", "estimated by the median"
+KNOWN, UNKNOWN = "known", "estimated by median"
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,15 @@ def add_noise(rank: int, noise: float, guess: int, knowledge: str = KNOWN) -> No
     errors = _errors(svd, signal)
     best = int(np.argmin(errors))
     if kept == rank:
-        state, found = "Rank found", f"the threshold keeps {kept}, the true rank"
+        state, found = "Rank found", f"{kept}, the true rank"
     elif kept < rank:
-        state, found = "Components dropped", f"the threshold keeps {kept} of the true rank {rank}"
+        state, found = "Components dropped", f"{kept} of the true rank {rank}"
     else:
-        state, found = "Noise kept", f"the threshold keeps {kept}, more than the true rank {rank}"
+        state, found = "Noise kept", f"{kept}, more than the true rank {rank}"
     message = (
-        f"Threshold {threshold:.2g}: {found}. Error {errors[kept]:.3g}, with your rank {guess} "
-        f"{errors[guess]:.3g}, at best {errors[best]:.3g} (rank {best})"
+        f"The threshold {threshold:.2g} keeps {found}: {errors[kept]:.3g} from the signal. Your "
+        f"rank {guess} is {errors[guess]:.3g} from it; the nearest is rank {best}, "
+        f"{errors[best]:.3g}"
     )
     edge = noise * (np.sqrt(ROWS) + np.sqrt(COLUMNS))
     return NoisyMatrix(
@@ -107,16 +108,17 @@ class NoiseExplorer(Explorer):
     """Find the rank of a matrix in noise, by eye and by the optimal threshold (lesson 2)."""
 
     controls = {
-        "rank": Slider("True rank", 0, MOST, 1, 8),
-        "noise": LogSlider("Noise level", 0.01, 5, 0.2),
-        "guess": Slider("Your rank", 0, ROWS, 1, 12),
+        "rank": Slider("True rank", even(0, MOST, 1), 8),
+        "noise": Slider("Noise level", log(0.01, 5), 0.2),
+        "guess": Slider("Your rank", even(0, ROWS, 1), 12),
         "knowledge": Choice("Noise is", (KNOWN, UNKNOWN), KNOWN),
     }
-    size = (9.4, 4.2)
+    size = (10.6, 3.7)
     alt = (
         "Left: singular values of the noisy matrix and of the signal, with the optimal hard "
         "threshold and the edge of the noise. Right: distance from the signal at each rank."
     )
+    grid = {"rank": (0, 4, 8, 16), "noise": log(0.05, 2)[::16], "guess": (4, 8, 12, 40)}
     compute = staticmethod(add_noise)
 
     def draw(self, fig):
@@ -124,7 +126,8 @@ class NoiseExplorer(Explorer):
         left, right = fig.subplots(1, 2)
         left.set(xlabel="number", title="Singular values", yscale="log", ylim=(0.05, 200))
         right.set(xlabel="rank kept", title="Distance from the signal", yscale="log")
-        right.set_ylim(0.05, 1000)
+        right.yaxis.set_animated(True)
+        follow(right.yaxis, 10, 50)
         for ax in (left, right):
             ax.set_xlim(-1, ROWS + 1)
         moving = {"animated": True}
@@ -150,7 +153,8 @@ class NoiseExplorer(Explorer):
         self._true.set_data(np.arange(1, len(result.true_values) + 1), result.true_values)
         self._threshold.set_ydata([result.threshold] * 2)
         self._edge.set_ydata([result.noise_edge] * 2)
-        errors = np.maximum(result.errors, 0.05)  # zero has no place on a logarithmic axis
+        errors = np.maximum(result.errors, 0.01)  # zero has no place on a logarithmic axis
+        follow(self._errors.axes.yaxis, errors.min(), errors.max())
         self._errors.set_data(np.arange(ROWS + 1), errors)
         for name, mark in self._marks.items():
             rank = getattr(result, name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mflib.eigen import line_angle, power_steps
-from mflib.explore.base import Explorer, Slider
+from mflib.explore.base import Explorer, Slider, even
 from mflib.iteration import take
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION, QUIET, circle, plane
 
@@ -129,18 +129,20 @@ class PowerIterationExplorer(Explorer):
     """Follow power iteration on the unit circle and on a logarithmic scale (lesson 1)."""
 
     controls = {
-        "a": Slider("Entry a₁₁", -4, 4, 0.1, 3.0),
-        "b": Slider("Entry a₁₂ = a₂₁", -4, 4, 0.1, 2.0),
-        "d": Slider("Entry a₂₂", -4, 4, 0.1, 3.0),
-        "angle": Slider("Start angle (°)", 0, 180, 1, 0),
-        "step": Slider("Step", 0, STEPS, 1, 2),
+        "a": Slider("Entry a₁₁", even(-4, 4, 0.1), 3.0),
+        "b": Slider("Entry a₁₂ = a₂₁", even(-4, 4, 0.1), 2.0),
+        "d": Slider("Entry a₂₂", even(-4, 4, 0.1), 3.0),
+        "angle": Slider("Start angle (°)", even(0.0, 180.0, 1.0), 0.0),
+        "step": Slider("Step", even(0, STEPS, 1), 2),
     }
-    size = (9.0, 4.0)
+    size = (9.4, 3.7)
     alt = (
         "Left: iterates of power iteration as arrows in the unit circle, with the lines of both "
         "eigenvectors and the ellipse that A makes of the circle. Right: angle between iterate and "
         "dominant eigenvector per step, measured and predicted, on a logarithmic scale."
     )
+    play = "step"
+    grid = {"angle": range(0, 181, 15), "step": (*range(10), *range(10, 31, 2))}
     compute = staticmethod(power_path)
 
     def draw(self, fig):

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from mflib.datasets import load_photograph
-from mflib.explore.base import Choice, Explorer, Slider
+from mflib.explore.base import Choice, Explorer, Slider, coloured, even
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION
 from mflib.svd import SVDResult, break_even_rank, eckart_young_error, storage, truncated_svd
 
@@ -82,15 +82,17 @@ class RankExplorer(Explorer):
     """Cut the singular values of a picture, see what is left and what is lost (lesson 2)."""
 
     controls = {
-        "k": Slider("Rank k", 0, ROWS, 1, 10),
+        "k": Slider("Rank k", even(0, ROWS, 1), 10),
         "name": Choice("Picture", ("temple", "flower", "random noise"), "temple"),
     }
-    size = (9.4, 5.4)
+    size = (10.6, 3.4)
     sharpness = 1.0  # photographs make large files
     alt = (
-        "Above: the picture at rank k, and what is missing from it. Below: the singular values "
+        "The picture at rank k, and what is missing from it. On the right, the singular values "
         "with the cut, and the relative error at each rank, by theory and measured."
     )
+
+    grid = {"k": (*range(21), *range(25, 214, 10), ROWS), "name": ("temple", "random noise")}
 
     @staticmethod
     def compute(k, name):
@@ -99,32 +101,36 @@ class RankExplorer(Explorer):
 
     def draw(self, fig):
         """Make two images and two curves."""
-        (picture, residual), (spectrum, error) = fig.subplots(2, 2, height_ratios=[1.25, 1])
-        blank = np.zeros((ROWS, COLUMNS))
-        self._picture = picture.imshow(blank, "gray", vmin=0, vmax=1, animated=True)
-        self._residual = residual.imshow(blank, "PuOr", vmin=-0.4, vmax=0.4, animated=True)
-        fig.colorbar(self._residual, ax=residual, label="brightness lost")
-        for ax, title in ((picture, "Rank-k approximation"), (residual, "What it misses")):
-            ax.set(title=title, xticks=[], yticks=[])
-            ax.grid(False)
-        spectrum.set(xlabel="number", ylabel="singular value", yscale="log", ylim=(0.1, 300))
-        error.set(xlabel="rank", ylabel="relative error", ylim=(-0.02, 1.02))
+        shape = [["picture", "residual", "spectrum"], ["picture", "residual", "error"]]
+        axes = fig.subplot_mosaic(shape, width_ratios=[1.25, 1.25, 1])
+        blank = np.zeros((ROWS, COLUMNS, 4), np.uint8)
+        self._residual = axes["residual"].imshow(blank, animated=True)
+        self._picture = axes["picture"].imshow(blank, animated=True)
+        names = {"picture": "Rank-k approximation", "residual": "What it misses"}
+        for name, title in names.items():
+            axes[name].set(title=title, xticks=[], yticks=[])
+        axes["residual"].set_xlabel("purple: too dark, orange: too bright")
+        spectrum, error = axes["spectrum"], axes["error"]
+        spectrum.set(title="Singular values", yscale="log", ylim=(0.1, 300), yticks=[1, 100])
+        error.set(title="Relative error", xlabel="rank", yscale="log", ylim=(0.004, 1.5))
+        error.set_yticks(ticks := [0.01, 0.1, 1], map(str, ticks))
         for ax in (spectrum, error):
             ax.set_xlim(-3, ROWS + 3)
-        (self._kept,) = spectrum.plot([], [], color=MODEL, lw=4, label="kept", animated=True)
-        (self._cut,) = spectrum.plot([], [], color=DATA, lw=1.2, label="cut", animated=True)
-        spectrum.legend(loc="upper right", ncols=2)
-        label = "theory: √(σ²ₖ₊₁ + …) / ‖X‖"
-        (self._theory,) = error.plot([], [], "--", color=PREDICTION, label=label, animated=True)
-        (self._error,) = error.plot([], [], "o", color=ERROR, label="measured", animated=True)
-        error.legend(loc="upper right")
+            ax.minorticks_off()
+        (self._kept,) = spectrum.plot([], [], color=MODEL, lw=4, animated=True)
+        (self._cut,) = spectrum.plot([], [], color=DATA, lw=1.2, animated=True)
+        spectrum.text(ROWS, 80, "thick: kept", color=MODEL, ha="right")
+        (self._theory,) = error.plot([], [], "--", color=PREDICTION, animated=True)
+        (self._error,) = error.plot([], [], "o", color=ERROR, animated=True)
+        error.text(ROWS, 0.45, "√(σ²ₖ₊₁ + …) / ‖X‖", color=PREDICTION, ha="right")
 
     def update(self, result):
         """Show the approximation, the residual and the cut."""
-        self._picture.set_data(result.approximation)
-        self._residual.set_data(result.picture - result.approximation)
+        self._picture.set_data(coloured(result.approximation, "gray", 0, 1))
+        missed = result.picture - result.approximation
+        self._residual.set_data(coloured(missed, "PuOr", -0.4, 0.4))
         numbers = np.arange(1, ROWS + 1)
         self._kept.set_data(numbers[: result.k], result.singular_values[: result.k])
         self._cut.set_data(numbers[result.k :], result.singular_values[result.k :])
         self._theory.set_data(np.arange(ROWS + 1), result.errors)
-        self._error.set_data([result.k], [result.error])
+        self._error.set_data([result.k], [max(result.error, 0.004)])  # zero: at the edge

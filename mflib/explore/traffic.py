@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.linalg import norm
 
 from mflib.datasets import make_traffic
 from mflib.descent import (
@@ -12,19 +13,24 @@ from mflib.descent import (
     classify_losses,
     descent_steps,
     gradient_descent,
-    largest_curvature,
 )
-from mflib.explore.base import Choice, Explorer, LogSlider
+from mflib.explore.base import Choice, Explorer, Slider, even, follow, log
 from mflib.factorization import FactorizationProblem, joint_critical_learning_rate
 from mflib.iteration import take
 from mflib.plotting import ERROR, PREDICTION, QUIET
 
-SENSORS, DAYS, INTERVAL = 40, 7, 30
+SENSORS, DAYS, INTERVAL = 40, 7, 60
 RANK = 6
-STEPS = 150
+STEPS = 100
 FIRST = 4  # steps that are predicted
 ALTERNATING, SIMULTANEOUS = "alternating", "simultaneous"
 HIGHEST = 1e100  # error, in the picture
+# Closest together where the question is: which of them still converge?
+RATIOS = (
+    *(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    *even(0.9, 2.2, 0.01),
+    *(2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ def traffic_data() -> TrafficData:
     return TrafficData(FactorizationProblem(X), critical, float(least))
 
 
+@lru_cache(maxsize=128)
 def traffic_run(ratio: float, updates: str = ALTERNATING, scale: float = 1.0) -> TrafficRun:
     """Factor traffic speeds by gradient descent from factors drawn from U(0, scale).
 
@@ -104,15 +111,16 @@ def error_bound(
 
     A half step of U turns E into E (I − ηVVᵀ), so it multiplies ‖E‖ by max(1, ηλ_max(VᵀV) − 1) at
     most, and that of V likewise. Both halves at once turn E into E − η(E VVᵀ + UUᵀ E) + η² E VUᵀ E.
+    (The largest curvature is the 2-norm of a block's Hessian VᵀV or UᵀU.)
     """
     error = np.sqrt(2 * step.loss)
-    curvature_U = largest_curvature(problem.block_hessian(step.factors, 0), random_state=0)
+    curvature_U = norm(problem.block_hessian(step.factors, 0), 2)
     if updates == SIMULTANEOUS:
-        curvature_V = largest_curvature(problem.block_hessian(step.factors, 1), random_state=0)
+        curvature_V = norm(problem.block_hessian(step.factors, 1), 2)
         linear = max(1, eta * (curvature_U + curvature_V) - 1)
         return error * (linear + eta**2 * np.sqrt(curvature_U * curvature_V) * error)
     half = step.factors._replace(U=step.U - eta * problem.gradient(step.factors).U)
-    curvature_V = largest_curvature(problem.block_hessian(half, 1), random_state=0)
+    curvature_V = norm(problem.block_hessian(half, 1), 2)
     return error * max(1, eta * curvature_U - 1) * max(1, eta * curvature_V - 1)
 
 
@@ -139,15 +147,16 @@ class TrafficExplorer(Explorer):
     """Find a learning rate for traffic speeds, from far too small to too large (lesson 4)."""
 
     controls = {
-        "ratio": LogSlider("η in units of 1/σ₁", 0.01, 10_000, 1000.0),
+        "ratio": Slider("η in units of 1/σ₁", RATIOS, 1000.0),
         "updates": Choice("Updates", (ALTERNATING, SIMULTANEOUS), ALTERNATING),
-        "scale": LogSlider("Start from U(0, …)", 0.01, 10, 1.0),
+        "scale": Slider("Start from U(0, …)", log(0.01, 10), 1.0),
     }
-    size = (9.4, 4.0)
+    size = (10.6, 3.8)
     alt = (
         "Left: error of the first steps, measured and predicted from two largest curvatures. "
         "Right: error over the whole run, with the least error that the rank allows."
     )
+    grid = {"ratio": RATIOS[::4], "updates": (ALTERNATING, SIMULTANEOUS), "scale": (0.1, 1.0, 10.0)}
     compute = staticmethod(traffic_run)
 
     def draw(self, fig):
@@ -155,23 +164,27 @@ class TrafficExplorer(Explorer):
         least = traffic_data().least
         left, right = fig.subplots(1, 2)
         moving = {"animated": True}
-        left.set(title="First steps", xlabel="step", ylabel="error ‖UVᵀ − X‖", yscale="log")
-        left.set(
-            xlim=(-0.3, FIRST + 0.3), ylim=(1e1, HIGHEST), yticks=10.0 ** np.arange(5, 100, 15)
-        )
+        left.set(title="Error ‖UVᵀ − X‖, first steps", xlabel="step", yscale="log")
+        left.set(xlim=(-0.3, FIRST + 0.3), xticks=range(FIRST + 1))
         bound = {"ms": 11, "mfc": "none", "label": "predicted, at most"}
         (self._predicted,) = left.plot([], [], "D", color=PREDICTION, **bound, **moving)
         (self._first,) = left.plot([], [], "o-", color=ERROR, lw=1, label="measured", **moving)
-        right.set(title="The whole run", xlabel="step", yscale="log")
-        right.set(xlim=(-2, STEPS + 2), ylim=(200, 1e6))
-        right.axhline(least, color=QUIET, ls="--")
-        right.text(STEPS, 0.93 * least, f"least at rank {RANK}", color=QUIET, ha="right", va="top")
+        right.set(title="The whole run", xlabel="step", yscale="log", xlim=(-2, STEPS + 2))
+        right.axhline(least, color=QUIET, ls="--", **moving)
+        text = {"color": QUIET, "ha": "right", "va": "top", **moving}
+        right.text(STEPS, 0.96 * least, f"least at rank {RANK}", **text)
         (self._errors,) = right.plot([], [], ".-", color=ERROR, lw=1, ms=4, **moving)
+        for ax in (left, right):
+            ax.yaxis.set_animated(True)
+            follow(ax.yaxis, 1e-9, 1e9)  # leaves room for its widest labels
         fig.legend(loc="outside lower center", ncols=2)
 
     def update(self, result):
-        """Move the curves."""
+        """Move the curves, and the axes with them."""
         self._first.set_data(np.arange(result.first.size), result.first)
         self._predicted.set_data(1 + np.arange(result.predicted.size), result.predicted)
+        highest = min(max(result.first.max(), result.predicted.max(initial=0)), HIGHEST)
+        follow(self._first.axes.yaxis, result.first.min(), highest)
         errors = np.minimum(result.errors, 1e12)  # far above the picture
         self._errors.set_data(np.arange(errors.size), errors)
+        follow(self._errors.axes.yaxis, traffic_data().least / 1.3, min(errors.max(), 1e6))

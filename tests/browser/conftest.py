@@ -42,13 +42,15 @@ def open_notebook(browser, lab, request):
     """Open notebooks by name; keep a screenshot at the end, and fail on errors in the page."""
     from jlab import Notebook
 
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    context = browser.new_context(viewport={"width": 1280, "height": 640}, reduced_motion="reduce")
     page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda text: problems.append(text.text) if text.type == "error" else None)
     opened = []
 
-    def open_(path):
+    def open_(path, reduced_motion="reduce"):
+        page.emulate_media(reduced_motion=reduced_motion)
         opened.append(Notebook(page, lab, path))
         return opened[-1]
 

@@ -1,5 +1,6 @@
 """Drive notebooks in JupyterLab with headless Chromium (Playwright's synchronous interface)."""
 
+import base64
 import contextlib
 import ctypes
 import io
@@ -52,6 +53,7 @@ class LabServer:
     """JupyterLab on a free port with a random token and none of the user's configuration."""
 
     def __init__(self, root: Path, timeout: float = 90):
+        self.root = root
         self.folder = Path(tempfile.mkdtemp(prefix="jupyterlab-"))
         self.token = secrets.token_hex(16)
         with socket.socket() as free:
@@ -129,7 +131,15 @@ class Notebook:
     def __init__(self, page: Page, server: LabServer, path: str, timeout: float = 90_000):
         self.page, self.server, self.path = page, server, path
         page.goto(f"{server.address}/doc/tree/{path}?token={server.token}")
-        page.wait_for_function(
+        self._wait(timeout)
+
+    def reload(self, timeout: float = 90_000) -> None:
+        """Load the page again; the kernel lives on."""
+        self.page.reload()
+        self._wait(timeout)
+
+    def _wait(self, timeout):
+        self.page.wait_for_function(
             """() => { const panel = window.jupyterapp?.shell?.currentWidget;
                 return !!panel?.content?.model && panel.context?.isReady
                     && panel.sessionContext?.session?.kernel?.status === 'idle' }""",
@@ -183,68 +193,70 @@ class Notebook:
 
 
 class ExplorerPage:
-    """One explorer as a learner meets it: controls with names, a status line, a picture."""
+    """One explorer as a learner meets it: controls with names, a picture, a sentence."""
 
     def __init__(self, page: Page, panel: Locator):
         self.page = page
         self.panel = panel
         self.status = panel.get_by_role("status")
-        self.cell = panel.locator("xpath=ancestor::*[contains(@class, 'jp-CodeCell')]")
-        self.picture = self.cell.locator(".jp-RenderedImage img")
+        self.picture = panel.get_by_role("img")
 
     def box(self, label: str) -> Locator:
-        """Return the box (number or list) with this accessible name."""
-        return self.panel.get_by_label(label, exact=True)
+        """Return the box of a number with this accessible name."""
+        return self.panel.get_by_role("textbox", name=label, exact=True)
 
     def handle(self, label: str) -> Locator:
-        """Return the handle of the slider in the row of this box."""
-        row = self.panel.locator(".mflib-control", has=self.page.get_by_label(label, exact=True))
-        return row.locator("[role=slider]")
+        """Return the slider with this accessible name."""
+        return self.panel.get_by_role("slider", name=label, exact=True)
+
+    def button(self, name: str) -> Locator:
+        """Return a button."""
+        return self.panel.get_by_role("button", name=name, exact=True)
 
     def name(self) -> str:
         """Return the name of the explorer's class."""
-        return self.status.get_attribute("data-explorer")
+        return self.panel.get_attribute("data-name")
 
-    def move(self, label: str, key: str) -> None:
-        """Press a key on the handle of a slider, or choose an option of a list."""
-        if self.handle(label).count():
-            self.handle(label).focus()
-            self.page.keyboard.press(key)
-        else:
-            self.box(label).select_option(key)
+    def choose(self, label: str, option: str) -> None:
+        """Choose an option of a list."""
+        self.panel.get_by_role("combobox", name=label, exact=True).select_option(option)
 
-    def type(self, label: str, value: float) -> None:
+    def press(self, label: str, key: str) -> None:
+        """Press a key on a slider."""
+        self.handle(label).press(key)
+
+    def type(self, label: str, value) -> None:
         """Type a value into a box."""
         self.box(label).fill(str(value))
         self.page.keyboard.press("Tab")
 
-    def reset(self) -> None:
-        """Press the Reset button."""
-        self.panel.get_by_role("button", name="Reset").click()
+    def settings(self) -> dict:
+        """Return the settings of which the sentence speaks."""
+        return json.loads(self.status.get_attribute("data-settings") or "{}")
 
     def wait_for(self, settings: dict) -> None:
-        """Wait until the status line speaks of these settings; the picture is then there, too."""
-        expect(self.status).to_have_attribute("data-settings", json.dumps(settings))
+        """Wait until the sentence speaks of these settings; the picture is then there, too."""
+        self.page.wait_for_function(
+            """([status, wanted]) => {
+                const shown = JSON.parse(status.dataset.settings ?? '{}')
+                return Object.keys(wanted).every(name => shown[name] === wanted[name]) }""",
+            arg=[self.status.element_handle(), settings],
+        )
 
     def says(self, text: str) -> None:
-        """Wait until the status line contains a text (a regular expression)."""
+        """Wait until the sentence contains a text (a regular expression)."""
         expect(self.status).to_contain_text(re.compile(text))
 
-    def pixels(self, timeout: float = 10) -> np.ndarray:
-        """Return the picture as height × width × 3, once two shots in a row agree.
+    def sentence(self) -> str:
+        """Return the state and the sentence."""
+        return self.status.inner_text()
 
-        JupyterLab makes a new <img> at every update, so it is looked up again each time.
-        """
-        end, previous = time.monotonic() + timeout, None
-        while time.monotonic() < end:
-            try:
-                self.picture.scroll_into_view_if_needed(timeout=1000)
-                shot = self.picture.screenshot(animations="disabled", timeout=2000)
-            except PlaywrightError:
-                previous = None
-                continue
-            now = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
-            if previous is not None and np.array_equal(now, previous):
-                return now
-            previous = now
-        raise AssertionError("the picture never came to rest")
+    def height(self) -> float:
+        """Return the height of controls, picture and sentence together, in pixels of the page."""
+        return self.panel.bounding_box()["height"]
+
+    def pixels(self) -> np.ndarray:
+        """Return the picture as height × width × 3."""
+        code = "canvas => canvas.toDataURL().split(',')[1]"
+        data = base64.b64decode(self.picture.evaluate(code))
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
