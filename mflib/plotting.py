@@ -20,18 +20,7 @@ from PIL import Image
 DATA, MODEL, ERROR, PREDICTION, OTHER = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 QUIET = "#8C8C8C"  # axes crosses, guide lines, what is only context
 
-# Whatever style was in use before, everything that is drawn begins with matplotlib's own defaults.
-DRAWN = (
-    "_internal agg axes boxplot contour errorbar figure. font grid hatch hist image legend lines "
-    "markers mathtext patch path pcolor polaraxes savefig.facecolor scatter text xaxis xtick yaxis "
-    "ytick"
-)
 STYLE = {
-    name: value
-    for name, value in mpl.rcParamsDefault.items()
-    if name.startswith(tuple(DRAWN.split()))
-}
-STYLE |= {
     "axes.grid": True,
     "axes.labelsize": 13,
     "axes.prop_cycle": mpl.cycler(color=[MODEL, ERROR, OTHER, DATA, PREDICTION]),
@@ -60,7 +49,7 @@ SHARPNESS = 1.5  # picture pixels per page pixel: crisp on a projector, small in
 
 def use_style() -> None:
     """Set the course's figure style, whatever was set before; call it at the top of a notebook."""
-    plt.rcParams.update(STYLE)
+    mpl.style.use(["default", STYLE])
 
 
 def show(fig: Figure, alt: str) -> None:

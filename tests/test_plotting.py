@@ -146,24 +146,13 @@ def test_a_figure_looks_the_same_after_any_other_style(fresh, expected, style):
     np.testing.assert_array_equal(picture(), expected)
 
 
-def test_no_style_that_comes_with_matplotlib_shines_through(fresh):
-    """Nothing that any of them sets is left to chance, but for what no figure of ours has."""
-    elsewhere = (
-        "animation",
-        "axes3d",
-        "date",
-        "keymap",
-        "pdf",
-        "pgf",
-        "ps",
-        "savefig",
-        "svg",
-        "timezone",
-    )
-    for style in plt.style.library.values():
-        assert not [
-            name for name in style.keys() - plotting.STYLE.keys() if not name.startswith(elsewhere)
-        ]
+@pytest.mark.parametrize("style", plt.style.library)
+def test_no_style_that_comes_with_matplotlib_shines_through(fresh, style):
+    plotting.use_style()
+    clean = mpl.rcParams.copy()
+    plt.style.use(style)
+    plotting.use_style()
+    assert mpl.rcParams == clean
 
 
 def test_data_are_dark_on_a_light_ground_after_a_dark_style(fresh):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mflib.descent import Quadratic
+from mflib.descent import Point, Quadratic
 from mflib.explore.base import Explorer, Slider, even, log
 from mflib.iteration import has_exploded
 from mflib.plotting import DATA, MODEL, OTHER, PREDICTION, QUIET, circle, plane
@@ -61,11 +61,11 @@ def quadratic_path(
     problem = Quadratic((directions * curvatures) @ directions.T, np.zeros(2))
     path = [directions @ START] * 2  # at rest
     while len(path) < STEPS + 2:
-        gradient = problem.gradient((path[-1],)).x
+        gradient = problem.gradient(Point(path[-1])).x
         path.append(path[-1] - learning_rate * gradient + momentum * (path[-1] - path[-2]))
     path = np.array(path[1:])
     factors = long_run_factors(learning_rate * curvatures, momentum)
-    losses = [problem.loss((x,)) for x in path]
+    losses = [problem.loss(Point(x)) for x in path]
     state, message = _describe(learning_rate, momentum, factors, losses)
     return QuadraticPath(
         curvatures=curvatures,
