@@ -21,7 +21,8 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab restore test notebooks format constraints clean site slides check-site bench
+.PHONY: help lab restore test notebooks format constraints clean site slides check-site bench minutes \
+	address
 
 help: ## list these commands
 	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
@@ -69,6 +70,13 @@ check-site: site slides ## visit every page of the site and every slide in a bro
 
 bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md
 	$(BLAS) $(BIN)/python benchmarks/run.py
+
+minutes: $(STAMP) ## renew the minutes of the lessons in README, TEACHING and the notebooks
+	$(BIN)/python tools/lesson_minutes.py --write
+
+address: ## write the address of your repository into every link (REPOSITORY=https://github.com/owner/name)
+	$(if $(filter undefined,$(origin REPOSITORY)),$(error say REPOSITORY=https://github.com/owner/name, or REPOSITORY= to take it out))
+	@$(PYTHON) tools/set_address.py "$(REPOSITORY)" $(BRANCH)
 
 format: $(STAMP) ## format the code, notebooks included
 	$(BIN)/python -m ruff check --fix .

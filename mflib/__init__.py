@@ -1,3 +1,3 @@
 """Matrix factorization, one room per lesson of the course."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

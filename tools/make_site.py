@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from set_address import binder
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
@@ -43,17 +44,15 @@ def fold_answers(notebook: nbformat.NotebookNode) -> None:
             asked = False
 
 
-def links(name: str, address: dict) -> str:
-    """Return the line of links below a lesson's title."""
+def links(notebook: str, address: dict) -> str:
+    """Return the line of links below the title of a notebook (a path below notebooks/)."""
+    name = notebook.rpartition("/")[2]
     found = [
         f"{{download}}`this notebook <{name}>`",
         f"{{download}}`without outputs <empty/{name}>`",
     ]
     if address["repository"]:
-        owner = address["repository"].removeprefix("https://github.com/")
-        path = f"labpath=notebooks%2F{name}"
-        binder = f"https://mybinder.org/v2/gh/{owner}/{address['branch']}?{path}"
-        found.append(f"[open in Binder]({binder})")
+        found.append(f"[open in Binder]({binder(address, notebook)})")
     return "```{div} course-links\n" + " · ".join(found) + "\n```"
 
 
@@ -103,14 +102,16 @@ def prepare() -> None:
     address = json.loads((SITE / "address.json").read_text(encoding="utf-8"))
     for path in [*lessons(), *sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))]:
         target = SOURCE / path.relative_to(ROOT)
+        place = path.relative_to(ROOT / "notebooks").as_posix()
         (target.parent / "empty").mkdir(parents=True, exist_ok=True)
         notebook = nbformat.read(path, as_version=4)
         nbformat.write(cleared(notebook), target.parent / "empty" / path.name)
         fold_answers(notebook)
         head = notebook.cells[0]
         title, _, rest = head.source.partition("\n")
-        head.source = f"{title}\n\n{links(path.name, address)}\n{rest}"
+        head.source = f"{title}\n\n{links(place, address)}\n{rest}"
         nbformat.write(notebook, target)
+    shutil.copy(ROOT / "TEACHING.md", SOURCE / "teaching.md")
     (SOURCE / "glossary.md").write_text(glossary(), encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 HTML = ROOT / "site/_build/html"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
-PAGES = ["index.html", "glossary.html", "accessibility.html", *LESSONS]
+PAGES = ["index.html", "teaching.html", "glossary.html", "accessibility.html", *LESSONS]
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
