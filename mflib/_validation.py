@@ -20,6 +20,19 @@ _LARGEST = 1e300
 Matrix = np.ndarray | sparse.sparray | sparse.spmatrix | LinearOperator
 
 
+def _need(fits: bool, found: str, needed: str) -> None:
+    """Refuse what does not fit, in a sentence that says what it is and what is needed."""
+    if not fits:
+        raise ValueError(f"{found}; {needed} is needed")
+
+
+def no_entries(bad: np.ndarray, name: str, one: str, several: str) -> None:
+    """Refuse an array or sparse matrix if it has bad entries, and say how many."""
+    n = np.count_nonzero(bad)
+    if n:
+        raise ValueError(f"{name} has {n} {one if n == 1 else several}")
+
+
 def not_masked(A: ArrayLike, name: str) -> None:
     """Refuse a masked array: NumPy would hand on what its mask hides."""
     if np.ma.is_masked(A):
@@ -43,22 +56,17 @@ def floats(A: ArrayLike, name: str, kind: str = "an array: its rows") -> np.ndar
 
     float32 and float64 stay as they are, all else becomes float64.
     """
-    if type(A) is np.ndarray and A.dtype.char in "fd":
-        return A
     A = array(A, name, kind)
     _check_real(A.dtype, name)
-    if A.dtype.char in "fd":
-        return A
     with np.errstate(over="ignore"):  # a long double
-        return A.astype(np.float64)
+        return A if A.dtype.char in "fd" else A.astype(np.float64)
 
 
 def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
     if not isinstance(A, LinearOperator) and not sparse.issparse(A):
         A = floats(A, name, "a matrix: its rows")
-    if A.ndim != 2:
-        raise ValueError(f"{name} has shape {A.shape}; a matrix with two dimensions is needed")
+    _need(A.ndim == 2, f"{name} has shape {A.shape}", "a matrix with two dimensions")
     if 0 in A.shape:
         raise ValueError(f"{name} is empty (shape {A.shape}); it needs a row and a column at least")
     _check_real(A.dtype, name)
@@ -72,18 +80,15 @@ def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:
     """Return numbers, refusing NaN and infinity."""
-    bad = np.count_nonzero(~np.isfinite(values))
-    if bad:
-        plural = "entry that is" if bad == 1 else "entries that are"
-        raise ValueError(f"{name} has {bad} {plural} NaN or infinite")
+    bad = ~np.isfinite(values)
+    no_entries(bad, name, "entry that is NaN or infinite", "entries that are NaN or infinite")
     return values
 
 
 def square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as `matrix` does, refusing it if it is not square."""
     A = matrix(A, name)
-    if A.shape[0] != A.shape[1]:
-        raise ValueError(f"{name} has shape {A.shape}; a square matrix is needed")
+    _need(A.shape[0] == A.shape[1], f"{name} has shape {A.shape}", "a square matrix")
     return A
 
 
@@ -93,9 +98,8 @@ def vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
     That changes no digit, and squares of the entries can no longer overflow or underflow to zero.
     """
     v = floats(v, name, "a vector: its entries")
-    if v.ndim != 1 or n not in (None, v.size):
-        shape = f"({'n' if n is None else n},)"
-        raise ValueError(f"{name} has shape {v.shape}; a vector of shape {shape} is needed")
+    needed = f"a vector of shape ({'n' if n is None else n},)"
+    _need(v.ndim == 1 and n in (None, v.size), f"{name} has shape {v.shape}", needed)
     if not finite(v, name).any():
         raise ValueError(f"{name} is the zero vector, which has no direction")
     v = v.astype(np.float64)
@@ -112,47 +116,41 @@ def number(value: float, name: str) -> float:
     """Return one real, finite number."""
     not_masked(value, name)
     found = np.array(value, dtype=object)  # so that lists of any kind have a shape
-    if found.ndim != 0:
-        raise ValueError(f"{name} has shape {found.shape}; a single number is needed")
+    _need(found.ndim == 0, f"{name} has shape {found.shape}", "a single number")
     x = np.asarray(found.item())
-    if x.dtype.kind not in "iuf" or not isfinite(float(x)):
-        raise ValueError(f"{name} is {value!r}; a finite real number is needed")
+    fits = x.dtype.kind in "iuf" and isfinite(float(x))
+    _need(fits, f"{name} is {value!r}", "a finite real number")
     return float(x)
 
 
 def positive(value: float, name: str) -> float:
     """Return one number above 0."""
     x = number(value, name)
-    if x <= 0:
-        raise ValueError(f"{name} is {value}; a number above 0 is needed")
+    _need(x > 0, f"{name} is {value}", "a number above 0")
     return x
 
 
 def non_negative(value: float, name: str) -> float:
     """Return one number of at least 0."""
     x = number(value, name)
-    if x < 0:
-        raise ValueError(f"{name} is {value}; at least 0 is needed")
+    _need(x >= 0, f"{name} is {value}", "at least 0")
     return x
 
 
 def share(value: float, name: str) -> float:
     """Return one number from 0 to 1."""
     x = number(value, name)
-    if not 0 <= x <= 1:
-        raise ValueError(f"{name} is {value}; a number from 0 to 1 is needed")
+    _need(0 <= x <= 1, f"{name} is {value}", "a number from 0 to 1")
     return x
 
 
 def count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
     """Return a whole number of at least `smallest`, and at most `largest` if there is such."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}; a whole number is needed")
-    if value < smallest:
-        raise ValueError(f"{name} is {value}; at least {smallest} is needed")
-    if value > (sys.maxsize if largest is None else largest):
-        limit = "a smaller number" if largest is None else f"at most {largest}"
-        raise ValueError(f"{name} is {value}; {limit} is needed")
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    _need(whole, f"{name} is {value!r}", "a whole number")
+    _need(value >= smallest, f"{name} is {value}", f"at least {smallest}")
+    limit = "a smaller number" if largest is None else f"at most {largest}"
+    _need(value <= (sys.maxsize if largest is None else largest), f"{name} is {value}", limit)
     return int(value)
 
 
@@ -171,8 +169,7 @@ def choice(value: str, choices: Iterable[str | None], name: str) -> str:
 
 def flag(value: bool, name: str) -> bool:
     """Return True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} is {value!r}; True or False is needed")
+    _need(isinstance(value, bool | np.bool_), f"{name} is {value!r}", "True or False")
     return bool(value)
 
 
@@ -194,18 +191,17 @@ def dense(A: Matrix, name: str = "A") -> np.ndarray:
 
 def no_operator(A: Matrix, name: str) -> np.ndarray | sparse.csr_array:
     """Return A, refusing it if it is an operator."""
-    if isinstance(A, LinearOperator):
-        raise ValueError(f"{name} is an operator; an array or a sparse matrix is needed")
+    _need(
+        not isinstance(A, LinearOperator), f"{name} is an operator", "an array or a sparse matrix"
+    )
     return A
 
 
 def no_negative(X: Matrix, name: str, who: str) -> np.ndarray | sparse.csr_array:
     """Return an array or sparse matrix, refusing it if it has negative entries."""
     entries = X.data if sparse.issparse(X) else no_operator(X, name)
-    negative = np.count_nonzero(entries < 0)
-    if negative:
-        plural = "entry" if negative == 1 else "entries"
-        raise ValueError(f"{name} has {negative} negative {plural}; {who} needs {name} >= 0")
+    needed = f"{who} needs {name} >= 0"
+    no_entries(entries < 0, name, f"negative entry; {needed}", f"negative entries; {needed}")
     return X
 
 

@@ -17,7 +17,6 @@ G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 7.3 and 8
 
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
 from itertools import count
 from math import hypot
 from numbers import Number
@@ -340,9 +339,12 @@ def top_eigenpairs(
     random_state = check_random_state(random_state)
     negligible = NEGLIGIBLE * rough_norm(A)
     V, n_iter, failures = np.empty((A.shape[0], 0)), 0, []
+
+    def project(x):
+        return x - V @ (V.T @ x)
+
+    rest = LinearOperator(A.shape, lambda x: project(A @ project(x)), dtype=np.float64)
     for i in range(1, k + 1):
-        project = partial(_without, V)
-        rest = LinearOperator(A.shape, lambda x, p=project: p(A @ p(x)), dtype=np.float64)
         # Twice, so that rounding leaves no share of V even where almost nothing else is left.
         start = project(project(random_state.standard_normal(A.shape[0])))
         run = _search(rest, start, tol, max_iter, None, floor=negligible)
@@ -623,11 +625,6 @@ def _eigh(H):
     theta, S = np.linalg.eigh(H, UPLO="U")
     order = np.argsort(-np.abs(theta), kind="stable")
     return theta[order], S[:, order]
-
-
-def _without(V, x):
-    """Return x without its part in the space of the orthonormal columns of V."""
-    return x - V @ (V.T @ x)
 
 
 def new_directions(basis: np.ndarray, block: np.ndarray, negligible: float) -> np.ndarray:

@@ -59,8 +59,8 @@ class Iterate:
             if isinstance(value, np.ndarray):
                 known[name] = _read_only(value)
         if "factors" in known:
-            factors = known["factors"]._make([_read_only(array) for array in known["factors"]])
-            known.update(zip(factors._fields, factors, strict=True), factors=factors)
+            factors = known["factors"]._make(map(_read_only, known["factors"]))
+            known.update(factors._asdict(), factors=factors)
 
     def __repr__(self) -> str:
         """Say in one line which iterate it is, its numbers, and the shapes of its arrays."""

@@ -141,8 +141,7 @@ def ridge_rows_non_negative(
     >>> ridge_rows_non_negative(X, X.astype(bool), np.eye(2), 0.0, np.ones((1, 2)))
     array([[2., 0.]])
     """
-    V = np.atleast_1d(check.floats(V, "V"))
-    lower = np.repeat([0.0, -np.inf], [V.shape[-1] - n_free, n_free])
+    lower = np.repeat([0.0, -np.inf], [start.shape[1] - n_free, n_free])
     blocks = _equations(values, mask, V, regularization)
     return np.concatenate(
         [minimise_rows(G, t, start[rows], lower=lower) for rows, G, t, _ in blocks]
@@ -182,7 +181,6 @@ def gram_matrices(mask: np.ndarray | sparse.csr_array, V: np.ndarray) -> np.ndar
     >>> gram_matrices(np.array([[True, False], [True, True]]), np.array([[1.0], [2.0]])).ravel()
     array([1., 5.])
     """
-    mask, V = mask if sparse.issparse(mask) else check.array(mask, "mask"), check.floats(V, "V")
     if mask.ndim != 2 or V.shape[:-1] != mask.shape[1:]:
         raise ValueError(f"V has shape {V.shape}, which does not fit a mask of shape {mask.shape}")
     if isinstance(mask, np.ndarray):
@@ -229,13 +227,12 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     >>> solve_rows(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[4.0, 0.0]]))
     array([[2., 0.]])
     """
-    grams, targets = _check_system(grams, targets)
     k = targets.shape[1]
     grams = grams.reshape(-1, k, k)  # of each row, or one for all: then these are one system
     columns = targets.reshape(len(grams), -1, k).swapaxes(1, 2)
     negligible = k * np.finfo(columns.dtype).eps
     sizes = np.trace(grams, axis1=1, axis2=2)  # at least the largest eigenvalue
-    regular = check.floats(strengths, "strengths") > negligible * sizes
+    regular = strengths > negligible * sizes
     if regular.all():
         solutions = np.linalg.solve(grams, columns)
     else:
@@ -247,15 +244,6 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
         inverse = np.divide(1, values, out=np.zeros_like(values), where=kept)
         solutions[singular] = Q @ (inverse[..., None] * (Q.mT @ columns[singular]))
     return solutions.swapaxes(1, 2).reshape(targets.shape)
-
-
-def _check_system(grams, targets):
-    """Return Gram matrices and targets as float arrays."""
-    grams, targets = check.floats(grams, "grams"), check.floats(targets, "targets")
-    k = targets.shape[-1:]
-    if targets.ndim != 2 or grams.shape not in (k + k, targets.shape + k):
-        raise ValueError(f"grams {grams.shape} and targets {targets.shape} differ in shape")
-    return grams, targets
 
 
 @record
@@ -285,6 +273,7 @@ def sweep_steps(
     ----------
     grams, targets : as for `solve_rows`
     start : (m, k) array
+        Of real numbers; it stays as it is.
     l1 : float
     lower : float or (k,) array
         The smallest value that entries may take: 0 for u ≥ 0.
@@ -294,21 +283,13 @@ def sweep_steps(
     SweepStep
         `change` is infinite at the start, and relative to the largest entry.
     """
-
-    def iterate(rows, change):
-        for n_iter in count():
-            yield SweepStep(n_iter, rows, change)
-            before, rows = rows, rows.copy()
-            coordinate_sweep(grams, targets, rows, l1=l1, lower=lower)
-            moved = np.abs(rows - before).max()
-            with np.errstate(divide="ignore", invalid="ignore"):
-                change = 0.0 if moved == 0 else float(moved / np.abs(before).max())
-
-    grams, targets = _check_system(grams, targets)
-    rows = np.array(check.floats(start, "start"))
-    if rows.shape != targets.shape:
-        raise ValueError(f"start has shape {rows.shape}; {targets.shape} is needed")
-    return iterate(rows, np.inf)
+    rows, change = start, np.inf
+    for n_iter in count():
+        yield SweepStep(n_iter, rows, change)
+        before, rows = rows, rows.copy()
+        coordinate_sweep(grams, targets, rows, l1=l1, lower=lower)
+        moved, size = float(np.abs(rows - before).max()), float(np.abs(before).max())
+        change = moved / max(size, 5e-324)  # infinite where all rows were zero
 
 
 def minimise_rows(
@@ -332,7 +313,6 @@ def minimise_rows(
     >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)), lower=0)
     array([[2., 0.]])
     """
-    targets = check.floats(targets, "targets")
     settled = max(1e-9, 10 * np.finfo(targets.dtype).eps)
     steps = sweep_steps(grams, targets, start, **options)
     run = drive(steps, max_iter, lambda step: not step.change > settled)  # NaN stays NaN

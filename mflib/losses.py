@@ -33,8 +33,6 @@ C. Févotte and J. Idier, Algorithms for nonnegative matrix factorization with t
 Neural Computation, 2011.
 """
 
-from abc import ABC, abstractmethod
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, gammaln, logit, xlogy
@@ -49,10 +47,13 @@ _SMALLEST = np.finfo(float).smallest_subnormal
 _quietly = np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore")
 
 
-class Loss(ABC):
+class Loss:
     """A loss and the noise model whose negative log-likelihood it is.
 
     `noise` is the parameter s of the noise model, where it has one: see `noise_parameter`.
+
+    Each loss defines the attributes, `_entries(X, Y)` and `_sample(Y, s, random_state)`, and
+    overrides those of `_gradient` to `_outside` for which it has another formula.
 
     Attributes
     ----------
@@ -257,12 +258,6 @@ class Loss(ABC):
         random_state = check_random_state(random_state)
         return np.asarray(self._sample(Y, self._check_noise(noise), random_state), dtype=float)
 
-    @abstractmethod
-    def _entries(self, X, Y): ...
-
-    @abstractmethod
-    def _sample(self, Y, s, random_state): ...
-
     def _gradient(self, X, Y):
         return self._mean(Y) - X
 
@@ -285,10 +280,12 @@ class Loss(ABC):
 
     def check_data(self, X: np.ndarray, name: str = "X") -> np.ndarray:
         """Return the array X, refusing it in one sentence if it lies outside the domain."""
-        return self._refuse(self._outside(X), X, name)
+        outside = f"outside the domain: {self.domain}"
+        check.no_entries(self._outside(X), name, f"entry {outside}", f"entries {outside}")
+        return X
 
     def _check_reconstruction(self, Y):
-        return Y if self.takes_scores else self._refuse(self._outside(Y), Y, "Y")
+        return Y if self.takes_scores else self.check_data(Y, "Y")
 
     def _outside(self, A):
         """Return which entries lie outside the domain."""
@@ -303,12 +300,6 @@ class Loss(ABC):
         if self.noise_parameter is None and noise != 1:
             raise ValueError(f"noise is {noise}; {self.noise_model} noise has no parameter")
         return noise
-
-    def _refuse(self, outside, A, name):
-        if count := np.count_nonzero(outside):
-            entries = "entry" if count == 1 else "entries"
-            raise ValueError(f"{name} has {count} {entries} outside the domain: {self.domain}")
-        return A
 
 
 class SquaredLoss(Loss):

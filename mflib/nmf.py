@@ -171,9 +171,8 @@ def nmf_steps(
     [5.5, 0.0, 0.0]
     """
     update, X = _find_update(problem.entry_loss, solver), problem.X
-    transposed = X.T
-    if isinstance(X, np.ndarray) and problem.entry_loss.name != "squared":
-        transposed = X.T.copy()  # these updates go through the entries of X in a row
+    by_rows = isinstance(X, np.ndarray) and problem.entry_loss.name != "squared"
+    transposed = X.T.copy() if by_rows else X.T
 
     def iterate(W, H):
         for n_iter in count():
@@ -411,19 +410,17 @@ def _smoothing(n_iter):
     return max(0.99**n_iter, 1e-4)
 
 
-# The first one is what solver="auto" takes.
 _UPDATES = {
-    "squared": {"cd": _coordinate_descent, "mu": _squared},
-    "absolute": {"mu": _absolute},
-    "kullback-leibler": {"mu": _kullback_leibler},
-    "itakura-saito": {"mu": _itakura_saito},
+    "squared": {"auto": _coordinate_descent, "cd": _coordinate_descent, "mu": _squared},
+    "absolute": {"auto": _absolute, "mu": _absolute},
+    "kullback-leibler": {"auto": _kullback_leibler, "mu": _kullback_leibler},
+    "itakura-saito": {"auto": _itakura_saito, "mu": _itakura_saito},
 }
 
 
 def _find_update(loss, solver):
     updates = _UPDATES[loss.name]
-    check.choice(solver, ("auto", *updates), f"solver for the {loss.name} loss")
-    return updates[next(iter(updates)) if solver == "auto" else solver]
+    return updates[check.choice(solver, updates, f"solver for the {loss.name} loss")]
 
 
 @_by_rows
@@ -433,7 +430,7 @@ def _row_losses(X, W, H, loss):
         return loss.total(X, _reconstruction(X, W, H), axis=1)
     if loss.name == "squared":  # ‖x‖² − 2 ⟨xHᵀ, w⟩ + ⟨wHHᵀ, w⟩
         crossed = (W @ (H @ H.T) - 2 * (X @ H.T)) * W
-        return np.maximum(_with_data(X, X.data**2).sum(axis=1) + crossed.sum(axis=1), 0) / 2
+        return np.maximum((X**2).sum(axis=1) + crossed.sum(axis=1), 0) / 2
     Y = _reconstruction(X, W, H)  # where X is zero, ℓ = y: there only the sum of Y counts
     extra = loss.total(X.data, Y, axis=()) - Y  # a sum along no axis
     return _with_data(X, extra).sum(axis=1) + W @ H.sum(axis=1)
@@ -575,7 +572,18 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         (m, k) array
         """
         problem = self._problem(X, reset=True)
-        run = self._run(problem, self._start(problem, W, H))
+        loss, (tol, max_iter) = problem.entry_loss, check.limits(self.tol, self.max_iter)
+        least, error = tol * _sizes(problem.X, loss), np.inf
+
+        def settled(step):
+            nonlocal error
+            if not _may_stop(step.n_iter, loss):
+                return False
+            before, error = error, _root(step.objective)
+            return before - error <= least
+
+        steps = nmf_steps(problem, self._start(problem, W, H), solver=self.solver)
+        run = drive(steps, max_iter, settled if tol > 0 else None)
         self.components_ = np.array(run.step.H)
         self.n_components_ = self._n_features_out = len(self.components_)
         self.reconstruction_err_ = float(_root(run.step.loss))
@@ -596,25 +604,19 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         problem, H = self._problem(X, reset=False), self.components_
         X, loss, penalty = problem.X, problem.entry_loss, problem.penalty_W
-        update, (tol, max_iter) = (
-            _find_update(loss, self.solver),
-            check.limits(self.tol, self.max_iter),
-        )
-
-        def errors(rows):
-            return _root(_row_losses(X[rows], W[rows], H, loss) + penalty.rows(W[rows]))
-
+        update = _find_update(loss, self.solver)
+        tol, max_iter = check.limits(self.tol, self.max_iter)
         # A row begins with equal numbers, such that w H has the sum of x, and ends when it has
         # settled: nothing depends on the other rows.
         W = np.outer(X.sum(axis=1) / (H.sum() or np.inf), np.ones(len(H)))
         moving, least = np.arange(len(W)), tol * _sizes(X, loss, axis=1)
-        error = errors(moving)
+        error = _root(_row_losses(X, W, H, loss) + penalty.rows(W))
         for n_iter in range(1, max_iter + 1):
             W[moving] = update(X[moving], W[moving], H, penalty, _smoothing(n_iter - 1))
             if tol > 0 and _may_stop(n_iter, loss):
-                before, error = error, errors(moving)
-                moves = before - error > least[moving]
-                moving, error = moving[moves], error[moves]
+                before, w = error[moving], W[moving]
+                error[moving] = _root(_row_losses(X[moving], w, H, loss) + penalty.rows(w))
+                moving = moving[before - error[moving] > least[moving]]
                 if len(moving) == 0:
                     return W
         if tol > 0:
@@ -666,34 +668,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             k = check.count(n if self.n_components == "auto" else self.n_components, "n_components")
             init = self.init or ("nndsvda" if k <= min(problem.X.shape) else "random")
             start = initial_factors(problem.X, k, init=init, random_state=self.random_state)
-        has_zeros = self.init in ("custom", "nndsvd") and not (start.W.all() and start.H.all())
-        update = _find_update(problem.entry_loss, self.solver)
-        if has_zeros and update is not _coordinate_descent:
+        multiplies = _find_update(problem.entry_loss, self.solver) is not _coordinate_descent
+        if multiplies and self.init in ("custom", "nndsvd") and not all(map(np.all, start)):
             warn(
                 "the start has zeros, and multiplicative updates keep them; use init='nndsvda', or "
                 "add a small number to W and H",
                 stacklevel=3,
             )
         return start
-
-    def _run(self, problem, start):
-        """Iterate until ten iterations no longer lower the objective by much."""
-        loss, error, (tol, max_iter) = (
-            problem.entry_loss,
-            np.inf,
-            check.limits(self.tol, self.max_iter),
-        )
-        least = tol * _sizes(problem.X, loss)
-
-        def settled(step):
-            nonlocal error
-            if not _may_stop(step.n_iter, loss):
-                return False
-            before, error = error, _root(step.objective)
-            return before - error <= least
-
-        steps = nmf_steps(problem, start, solver=self.solver)
-        return drive(steps, max_iter, settled if tol > 0 else None)
 
     def __sklearn_tags__(self):
         """Tell scikit-learn which data this estimator takes."""
@@ -705,9 +687,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
 def _sizes(X, loss, axis=None):
     """Return √(Σ xᵈ), which has the unit of √(2 loss)."""
-    is_dense = isinstance(X, np.ndarray)
-    powers = X**loss.degree if is_dense else _with_data(X, X.data**loss.degree)
-    return np.sqrt(powers.sum(axis))
+    return np.sqrt((X**loss.degree).sum(axis))
 
 
 def _root(loss):

@@ -186,9 +186,7 @@ def svd_from_eigen(A: Matrix) -> SVD:
     >>> svd_from_eigen([[3, 0], [4, 5]]).singular_values.round(6)  # √45, √5
     array([6.708204, 2.236068])
     """
-    A = check.matrix(A)
-    if isinstance(A, LinearOperator):
-        raise ValueError("A is an operator; svd_from_eigen needs an array or a sparse matrix")
+    A = check.no_operator(check.matrix(A), "A")
     size = abs(A).max() or 1.0  # divided by it, no entry overflows or underflows when squared
     tall = (A if A.shape[0] >= A.shape[1] else A.T) / size
     gram = tall.T @ tall
@@ -342,7 +340,7 @@ def truncated_svd(
     A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
     k : int
         Number of singular triples, 1 to min(m, n).
-    method : {"auto", "davidson", "block_krylov", "block_power", "full"}
+    method : {"auto", "davidson", "full"}
         "davidson" finds eigenvectors of AᵀA, or of AAᵀ if that is smaller, by `davidson_steps` of
         lesson 1, without forming it; "full" decomposes the whole matrix and keeps k triples. "auto"
         takes "davidson", but "full" for an array that is small, a large k, and an array that turns
@@ -369,23 +367,17 @@ def truncated_svd(
     A = check.matrix(A)
     k = check.count(k, "k", largest=min(A.shape))
     tol, max_iter = check.limits(tol, max_iter)
-    check.choice(method, ("auto", "davidson", "block_krylov", "block_power", "full"), "method")
+    check.choice(method, ("auto", "davidson", "full"), "method")
     can_fall_back = method == "auto" and isinstance(A, np.ndarray)
     if can_fall_back:  # until the search has gone in a third of all directions
         max_iter = min(max_iter, min(A.shape) // (3 * k) - 1)
     if method == "full" or (can_fall_back and (min(A.shape) <= _SMALL or max_iter < 1)):
         return _full_svd(A, k)
-    if method == "block_power":
-        steps = block_power_steps(A, k, random_state=random_state)
-    elif method == "block_krylov":
-        steps = block_krylov_steps(A, k, random_state=random_state)
-    else:
-        steps = _from_eigenvectors(A, k, tol, max_iter, random_state)
 
     def settled(step):
         return step.residuals.max() <= tol * step.singular_values[0]
 
-    run = drive(steps, max_iter, settled)
+    run = drive(_from_eigenvectors(A, k, tol, max_iter, random_state), max_iter, settled)
     if can_fall_back and not run.converged:
         return _full_svd(A, k)
     if not run.converged:

@@ -227,35 +227,6 @@ def test_bad_input_is_refused(arguments, sentence):
             solve(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        (lambda: solve_rows(np.eye(3), [[1, 2]]), r"grams \(3, 3\) and targets \(1, 2\) differ"),
-        (
-            lambda: minimise_rows(np.eye(2), [1, 2], [1, 2]),
-            r"grams \(2, 2\) and targets \(2,\) differ",
-        ),
-        (lambda: minimise_rows(np.eye(2), [[1, 2]], [[1]]), r"start has shape \(1, 1\); \(1, 2\)"),
-        (lambda: solve_rows(np.eye(2), [[1, 2]], "1"), "strengths holds entries of type <U1"),
-        (lambda: gram_matrices([[True]], [[1], [2]]), r"V has shape \(2, 1\), which does not fit"),
-    ],
-)
-def test_what_does_not_fit_is_refused(call, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        call()
-
-
-def test_lists_and_whole_numbers_are_solved_and_left_as_they_are():
-    G, t, start = [[2, 1], [1, 2]], [[4, 5]], np.array([[1, 1]])
-    assert_allclose(solve_rows(G, t, 1), [[1, 2]])
-    assert_allclose(minimise_rows(G, t, start), [[1, 2]])
-    assert_array_equal(start, [[1, 1]])
-    for solve in (solve_rows, lambda *args: minimise_rows(*args, start)):
-        for bad in (1j * np.eye(2), np.ma.masked_equal(np.eye(2), 1)):
-            with pytest.raises(ValueError, match=r"^grams (is complex|has masked entries)"):
-                solve(bad, t)
-
-
 # Under constraints
 
 
