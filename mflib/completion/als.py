@@ -82,17 +82,18 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
             ridge_rows_one_by_one(*table, V, strengths[side], found)
             return found
         if problem.non_negative:
-            free = {"n_free": int(problem.biases)}
-            return ridge_rows_non_negative(values, mask, V, strengths[side], U, **free)
+            return ridge_rows_non_negative(values, mask, V, strengths[side], U, int(problem.biases))
         return ridge_rows(values, mask, V, strengths[side])
 
-    def iterate(factors):
-        for n_iter in count():
-            yield ALSStep(n_iter, factors, problem)
-            with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
-                factors = alternate(entries, factors, problem.mean, solve)
+    return alternations(problem, entries, factors, solve)
 
-    return iterate(factors)
+
+def alternations(problem, entries: ObservedEntries, factors, solve: Callable) -> Iterator[ALSStep]:
+    """Yield factors, and what `alternate` makes of them, for ever."""
+    for n_iter in count():
+        yield ALSStep(n_iter, factors, problem)
+        with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
+            factors = alternate(entries, factors, problem.mean, solve)
 
 
 def alternate(entries: ObservedEntries, factors, mean: float, solve: Callable):
@@ -117,10 +118,7 @@ def alternate(entries: ObservedEntries, factors, mean: float, solve: Callable):
             values = _with_data(values, values.data - mean - other_bias[0][values.indices])
             U, V = np.column_stack([U, *bias]), np.column_stack([V, np.ones_like(other_bias[0])])
         U = solve(side, values, _with_data(values, np.ones_like(values.data)), U, V)
-        if bias:
-            sides[side] = np.ascontiguousarray(U[:, :-1]), np.ascontiguousarray(U[:, -1])
-        else:
-            sides[side] = (U,)
+        sides[side] = (U[:, :-1].copy(), U[:, -1].copy()) if bias else (U,)
     return factors._make(sum(zip(*sides, strict=True), ()))
 
 

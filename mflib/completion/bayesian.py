@@ -24,7 +24,6 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 from scipy.stats import wishart
 from sklearn.utils import check_random_state
 
@@ -86,20 +85,18 @@ def bayesian_als_steps(
     unit = spread(problem)
     units = [unit**0.5] * factors.U.shape[1] + [unit] * problem.biases
 
-    def draw(side, values, mask, U, V):
-        prior = draw_prior(U, units, random_state)
-        return draw_rows(values, mask, V, prior, noise, random_state)
+    def iterate(factors, noise):
+        def draw(side, values, mask, U, V):
+            prior = draw_prior(U, units, random_state)
+            return draw_rows(values, mask, V, prior, noise, random_state)
 
-    def iterate(factors):
-        nonlocal noise
         for n_iter in count():
             yield BayesianStep(n_iter, factors, problem, noise)
             rate = unit + problem.loss(factors)
             noise = float(rate / random_state.gamma(1 + len(entries) / 2)) ** 0.5
             factors = alternate(entries, factors, problem.mean, draw)
 
-    noise = np.nan
-    return iterate(factors)
+    return iterate(factors, np.nan)
 
 
 @np.errstate(over="ignore")
@@ -126,9 +123,7 @@ def draw_prior(rows: np.ndarray, units: list[float], random_state) -> tuple[np.n
     return m / (2 + m) * mean + np.linalg.solve(L.T, random_state.standard_normal(k)), P
 
 
-def draw_rows(
-    values: sparse.csr_array, mask: sparse.csr_array, V: np.ndarray, prior, noise, random_state
-) -> np.ndarray:
+def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.ndarray:
     """Draw all rows from their Gaussian, given V, μ, P and s; many at a time.
 
     With Aᵢ = LLᵀ and z standard normal, Aᵢ⁻¹(t + Lz) has the covariance Aᵢ⁻¹L Lᵀ Aᵢ⁻¹ = Aᵢ⁻¹.
@@ -252,11 +247,10 @@ class BayesianALS(CompletionEstimator):
 
     def _moments(self, rows, columns):
         """Return mean and variance of the scores over the draws, one draw after the other."""
-        strangers = self._seen.shape
-        rows, columns = np.minimum(rows, strangers[0]), np.minimum(columns, strangers[1])
-        mean, squares = np.zeros(len(rows)), np.zeros(len(rows))
+        places = tuple(map(np.minimum, (rows, columns), self._seen.shape))
+        mean, squares = np.zeros((2, len(rows)))
         for n, sample in enumerate(self.samples_, 1):
-            scores = scores_of(sample, self.mean_, rows, columns)
+            scores = scores_of(sample, self.mean_, *places)
             change = scores - mean
             mean += change / n
             squares += change * (scores - mean)

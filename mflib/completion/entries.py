@@ -233,14 +233,12 @@ def as_table(X: ArrayLike) -> np.ndarray:
 
 def as_pairs(pairs: ArrayLike) -> np.ndarray:
     """Return an array (n_entries, 2) of numbers or of labels, refusing other shapes."""
-    table = as_table(pairs)
-    if table.ndim != 2 or table.shape[1] != 2:
-        raise ValueError(
-            f"pairs has shape {table.shape}; shape (n_entries, 2) is needed: row, column"
-        )
-    if len(table) == 0:
+    X = as_table(pairs)
+    if X.shape[1:] != (2,):
+        raise ValueError(f"pairs has shape {X.shape}; shape (n_entries, 2) is needed: row, column")
+    if len(X) == 0:
         raise ValueError("pairs is empty; one observed entry is needed at least")
-    return table
+    return X
 
 
 def places(labels: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
@@ -328,11 +326,10 @@ def _check_shape(shape, positions):
 
 def _check_values(values, n):
     check.not_masked(values, "values")
-    values = as_table(values)
+    values = np.array(check.floats(as_table(values), "values"))
     if values.shape != (n,):
         raise ValueError(f"values has shape {values.shape}; one per pair is needed, shape ({n},)")
-    checked = check.matrix(values[None], "values")[0]
-    return checked.astype(np.float32 if values.dtype == np.float32 else np.float64)
+    return check.finite(values, "values")
 
 
 def _check_labels(labels, n, name):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
@@ -153,8 +154,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         others = np.flatnonzero(self.column_counts_)
         if place not in others:
             raise ValueError(f"column {column!r} was never seen in training")
-        lengths = np.linalg.norm(self.V_, axis=1)
-        V = self.V_ / np.where(lengths > 0, lengths, 1)[:, None]
+        V = normalize(self.V_)  # to length 1
         others = others[others != place]
         return self._best(others, V[others] @ V[place], n)
 

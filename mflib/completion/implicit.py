@@ -18,13 +18,12 @@ Y. Hu, Y. Koren and C. Volinsky, Collaborative filtering for implicit feedback d
 """
 
 from collections.abc import Iterator
-from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mflib import _validation as check
-from mflib.completion.als import ALSStep, alternate
+from mflib.completion.als import ALSStep, alternations
 from mflib.completion.entries import ObservedEntries
 from mflib.completion.estimators import CompletionEstimator, estimator
 from mflib.factorization import Factors
@@ -54,6 +53,7 @@ class ImplicitProblem(Problem):
     """
 
     biases = non_negative = False
+    mean = 0.0
     constant = 0.0  # what is expected where nothing is known
 
     def __init__(
@@ -120,13 +120,7 @@ def implicit_als_steps(problem: ImplicitProblem, start) -> Iterator[ALSStep]:
             found[rows] = solve_rows(grams, targets[rows], np.full(len(grams), strength))
         return found
 
-    def iterate(factors):
-        for n_iter in count():
-            yield ALSStep(n_iter, factors, problem)
-            with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
-                factors = alternate(entries, factors, 0.0, solve)
-
-    return iterate(factors)
+    return alternations(problem, entries, factors, solve)
 
 
 @estimator

@@ -22,27 +22,8 @@ from mflib.sequential.joint import JointProblem, JointStep, SequenceFactors, joi
 from mflib.sequential.rollout import RolloutFactors, RolloutProblem, RolloutStep, rollout_steps
 from mflib.sequential.transitions import Modes, describe_eigenvalues, fit_transitions
 
-__all__ = [
-    "JointMF",
-    "JointProblem",
-    "JointStep",
-    "LastValue",
-    "MeanValue",
-    "Modes",
-    "RollingForecast",
-    "RolloutFactors",
-    "RolloutMF",
-    "RolloutProblem",
-    "RolloutStep",
-    "ScalarAutoregression",
-    "SequenceFactors",
-    "TwoStageMF",
-    "block_missing",
-    "describe_eigenvalues",
-    "fit_transitions",
-    "joint_steps",
-    "random_missing",
-    "rmse",
-    "rolling_forecast",
-    "rollout_steps",
-]
+__all__ = ["JointMF", "LastValue", "MeanValue", "RolloutMF", "ScalarAutoregression", "TwoStageMF"]
+__all__ += ["JointProblem", "JointStep", "SequenceFactors", "joint_steps"]
+__all__ += ["RolloutFactors", "RolloutProblem", "RolloutStep", "rollout_steps"]
+__all__ += ["Modes", "describe_eigenvalues", "fit_transitions"]
+__all__ += ["RollingForecast", "block_missing", "random_missing", "rmse", "rolling_forecast"]

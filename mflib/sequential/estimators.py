@@ -75,9 +75,7 @@ class _SequenceMF(Forecaster):
         """
         tables = self._keep(X, steps)
         self._check(tables)
-        self.preparation_ = prepare(
-            tables, season=self.season, scale=self.scale, first_step=self.first_step_
-        )
+        self.preparation_ = prepare(tables, self.season, self.scale, self.first_step_)
         problem = everything = self._problem(self.preparation_.apply(tables))
         if validation is not None:
             tables = np.concatenate([tables, check_like(validation, tables, "validation")])
@@ -254,9 +252,7 @@ class TwoStageMF(_SequenceMF):
 
     def _follow(self, problem, factors):
         W, H, T = factors
-        if len(problem.X) == len(W):
-            return W
-        known = problem.observed.any(axis=2)
+        known = problem.known.copy()
         known[: len(W)] = True
         W = np.concatenate([W, problem.encode(H, first=len(W))])
         return predict_gaps(W, known, T, self.lags)

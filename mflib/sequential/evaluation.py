@@ -55,7 +55,10 @@ class LastValue(_Seasonal):
     """
 
     def _forecast(self, X, steps):
-        return _continue_season(_fill_forward(X, self.season), self.season, steps)
+        X, season = _fill_forward(X, self.season), self.season
+        if len(X) < season:  # the mean stands for what was before
+            X = np.concatenate([seasonal_profile(X, 1).repeat(season - len(X), axis=0), X])
+        return X[len(X) - season + np.arange(steps) % season]
 
 
 class MeanValue(_Seasonal):
@@ -151,13 +154,7 @@ class RollingForecast:
 
 
 def rolling_forecast(
-    model: Any,
-    X: ArrayLike,
-    start: int,
-    horizon: int = 1,
-    *,
-    stride: int = 1,
-    refit: bool = True,
+    model: Any, X: ArrayLike, start: int, horizon: int = 1, *, stride: int = 1, refit: bool = True
 ) -> RollingForecast:
     """Forecast again and again, each time from one origin later, with what was known then.
 
@@ -284,10 +281,3 @@ def _fill_forward(X, season):
         before = filled[t - season] if t >= season else profile[t % season]
         filled[t] = np.where(np.isnan(X[t]), before, X[t])
     return filled
-
-
-def _continue_season(X, season, steps):
-    """Return the tables of the last season again and again; of its mean phases if X is shorter."""
-    if len(X) < season:
-        X = np.concatenate([seasonal_profile(X, 1).repeat(season - len(X), axis=0), X])
-    return X[len(X) - season + np.arange(steps) % season]

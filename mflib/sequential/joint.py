@@ -75,7 +75,7 @@ class TableProblem(Problem):
 
     l1, non_negative = 0.0, False
 
-    def __init__(self, X: ArrayLike, regularization: float):
+    def __init__(self, X: ArrayLike, regularization: float = 0.0):
         self.X = check_sequence(X)
         self.regularization = check.non_negative(regularization, "regularization")
         self.observed = ~np.isnan(self.X)
@@ -243,13 +243,10 @@ class JointProblem(TableProblem):
         share = self.transition_regularization * self.known.mean()
         return share * (n_steps - max(self.lags)) * m * n / k
 
-    def best_transitions(
-        self, W: np.ndarray, T: np.ndarray | None = None, known: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return the transitions of these states; where T ≥ 0 is asked for, from T on."""
+    def best_transitions(self, W: np.ndarray, **options) -> np.ndarray:
+        """Return the transitions of these states, with `known` or `start` of `fit_transitions`."""
         ridge = self.ridge_of_transitions(W.shape[2])
-        options = {"known": known, "non_negative": self.non_negative, "start": T}
-        return fit_transitions(W, self.lags, ridge, **options)
+        return fit_transitions(W, self.lags, ridge, non_negative=self.non_negative, **options)
 
     def best_states(self, factors, *, backwards: bool = False) -> np.ndarray:
         """Return states that minimise f over each table Wₜ, one after the other."""
@@ -332,7 +329,9 @@ def joint_steps(problem: JointProblem, start: Any) -> Iterator[JointStep]:
             yield JointStep(n_iter, factors, problem)
             W = problem.best_states(factors, backwards=n_iter % 2 == 1)
             H = problem.best_basis(W, factors.H)
-            T = problem.best_transitions(W, factors.T) if problem.transition_weight else factors.T
+            T = factors.T
+            if problem.transition_weight:
+                T = problem.best_transitions(W, start=T)
             factors = SequenceFactors(W, H, T)
 
     return iterate(problem.as_factors(start))

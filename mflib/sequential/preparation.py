@@ -44,9 +44,7 @@ class Preparation:
         return self.profile[phases(self.first_step + start, n_steps, len(self.profile))]
 
 
-def prepare(
-    X: np.ndarray, *, season: int | None, scale: str | None, first_step: int
-) -> Preparation:
+def prepare(X: np.ndarray, season: int | None, scale: str | None, first_step: int) -> Preparation:
     """Measure the profile and the scale of a sequence of tables.
 
     Parameters
@@ -65,10 +63,9 @@ def prepare(
     profile = None if season is None else seasonal_profile(X, season, first_step)
     Z = Preparation(profile, np.ones(()), first_step).apply(X)
     largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
-    squares = np.nansum((Z / largest) ** 2, axis=axes[scale])
-    size = np.sqrt(squares / np.maximum((~np.isnan(Z)).sum(axis=axes[scale]), 1))
+    size = np.sqrt(_mean((Z / largest) ** 2, axes[scale], 0.0))[0]
     size = largest * np.where(size > NEGLIGIBLE, size, 1.0)  # rounding has no size of its own
-    return Preparation(profile, size[:, None] if scale == "rows" else size, first_step)
+    return Preparation(profile, size, first_step)
 
 
 def seasonal_profile(X: np.ndarray, season: int, first_step: int = 0) -> np.ndarray:

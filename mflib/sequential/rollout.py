@@ -22,7 +22,6 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
 from mflib import _validation as check
@@ -61,9 +60,6 @@ class RolloutProblem(TableProblem, SmoothProblem):
     >>> f.loss(RolloutFactors(np.ones((1, 1)), np.ones((1, 1)), 2 * np.ones((1, 1))))  # 1, 2, 4
     0.5
     """
-
-    def __init__(self, X: ArrayLike, regularization: float = 0.0):
-        super().__init__(X, regularization)
 
     def as_factors(self, start: Any) -> RolloutFactors:
         """Return W₀, H and T as arrays that fit the tables."""
@@ -187,9 +183,8 @@ def rollout_steps(
         eta = None
         for n_iter in count():
             yield RolloutStep(n_iter, factors, problem, eta)
-            factors = factors._replace(
-                H=problem.best_basis(factors.states(len(problem.X)), factors.H)
-            )
+            S = factors.states(len(problem.X))
+            factors = factors._replace(H=problem.best_basis(S, factors.H))
             factors = factors._replace(W0=problem.best_initial(factors))
             factors, eta = _step_in_T(problem, factors, learning_rate)
 

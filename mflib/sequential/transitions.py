@@ -84,9 +84,9 @@ def lagged(A: np.ndarray, lags: Sequence[int]) -> list[np.ndarray]:
     return [A[max(lags) - lag : len(A) - lag] for lag in lags]
 
 
-def predictions(W: np.ndarray, transitions: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+def predictions(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return Σ_l W_{t−l} T_l for every step t from max(lags) on, an array (n_steps − L, m, k)."""
-    return sum(past @ T for past, T in zip(lagged(W, lags), transitions, strict=True))
+    return sum(past @ T_l for past, T_l in zip(lagged(W, lags), T, strict=True))
 
 
 def usable_rows(known: np.ndarray, lags: Sequence[int]) -> np.ndarray:
@@ -94,15 +94,13 @@ def usable_rows(known: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     return np.all(lagged(known, (0, *lags)), axis=0)
 
 
-def roll_forward(
-    W: np.ndarray, transitions: np.ndarray, lags: Sequence[int], n_steps: int
-) -> np.ndarray:
+def roll_forward(W: np.ndarray, T: np.ndarray, lags: Sequence[int], n_steps: int) -> np.ndarray:
     """Return the states of the next n steps, each predicted from those before it.
 
     Parameters
     ----------
     W : (at least max(lags), m, k) array
-    transitions : (n_lags, k, k) array
+    T : (n_lags, k, k) array
     lags : sequence of int
     n_steps : int
 
@@ -115,18 +113,16 @@ def roll_forward(
     states = np.concatenate([W[len(W) - longest :], np.empty((n_steps, *W.shape[1:]))])
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(longest, longest + n_steps):
-            states[t] = predictions(states[t - longest : t + 1], transitions, lags)[0]
+            states[t] = predictions(states[t - longest : t + 1], T, lags)[0]
     return states[longest:]
 
 
-def forecast_states(
-    W: np.ndarray, transitions: np.ndarray, lags: Sequence[int], n_steps: int
-) -> np.ndarray:
+def forecast_states(W: np.ndarray, T: np.ndarray, lags: Sequence[int], n_steps: int) -> np.ndarray:
     """Return what `roll_forward` does, NaN from where it explodes on, with a warning.
 
     It explodes where an entry exceeds a million times the largest one of W.
     """
-    states = roll_forward(W, transitions, lags, n_steps)
+    states = roll_forward(W, T, lags, n_steps)
     with np.errstate(invalid="ignore"):  # written so that NaN explodes too
         exploded = ~(np.abs(states).max(axis=(1, 2)) <= EXPLOSION * np.abs(W).max())
     if exploded.any():
@@ -143,7 +139,7 @@ def forecast_states(
 
 
 def predict_gaps(
-    W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
+    W: np.ndarray, known: np.ndarray, T: np.ndarray, lags: Sequence[int]
 ) -> np.ndarray:
     """Return states with predictions from earlier states in place of rows that are not known.
 
@@ -152,30 +148,28 @@ def predict_gaps(
     W : (n_steps, m, k) array
     known : (n_steps, m) array of bool
         True at the first max(lags) steps.
-    transitions : (n_lags, k, k) array
+    T : (n_lags, k, k) array
     lags : sequence of int
     """
     W = W.copy()
     for t in np.flatnonzero(~known.all(axis=1)):
-        W[t, ~known[t]] = roll_forward(W[:t], transitions, lags, 1)[0, ~known[t]]
+        W[t, ~known[t]] = roll_forward(W[:t], T, lags, 1)[0, ~known[t]]
     return W
 
 
-def bend_gaps(
-    W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
-) -> np.ndarray:
+def bend_gaps(W: np.ndarray, known: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return what `predict_gaps` does, bent so that it meets the known rows behind each gap.
 
     What the predictions miss these rows by is spread over the gap, along a line. So exact
     predictions stay, and those that fade do not leave a hole.
     """
-    predicted, n_steps = predict_gaps(W, known, transitions, lags), len(W)
+    predicted, n_steps = predict_gaps(W, known, T, lags), len(W)
     steps = np.arange(n_steps)[:, np.newaxis]
     before = np.maximum.accumulate(np.where(known, steps, 0))
     behind = np.minimum.accumulate(np.where(known, steps, n_steps)[::-1])[::-1]
     share = np.where(behind < n_steps, (steps - before) / np.maximum(behind - before, 1), 0.0)
     missed = np.zeros((n_steps + 1, *W.shape[1:]))
-    missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, transitions, lags)
+    missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, T, lags)
     return predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
 
 
@@ -199,15 +193,13 @@ def bridge_gaps(W: np.ndarray, known: np.ndarray) -> np.ndarray:
     return bend_gaps(W, known, np.eye(W.shape[2])[np.newaxis], (1,))
 
 
-def fill_gaps(
-    W: np.ndarray, known: np.ndarray, transitions: np.ndarray, lags: Sequence[int]
-) -> np.ndarray:
+def fill_gaps(W: np.ndarray, known: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return states with bent predictions in place of unknown rows; at the first steps, bridges."""
     if known.all():
         return W
     W, known, first = W.copy(), known.copy(), max(lags)
     W[:first], known[:first] = bridge_gaps(W, known)[:first], True
-    return bend_gaps(W, known, transitions, lags)
+    return bend_gaps(W, known, T, lags)
 
 
 def fit_transitions(
@@ -255,8 +247,8 @@ def fit_transitions(
     check_lags(lags, len(W), "W")
     check.non_negative(regularization, "regularization")
     k = W.shape[2]
-    P, Q = np.concatenate(lagged(W, lags), axis=2), W[max(lags) :]
-    P, Q = P.reshape(-1, len(lags) * k), Q.reshape(-1, k)
+    P = np.concatenate(lagged(W, lags), axis=2).reshape(-1, len(lags) * k)
+    Q = W[max(lags) :].reshape(-1, k)
     if known is not None:
         usable = usable_rows(known, lags).ravel()
         P, Q = P[usable], Q[usable]
