@@ -32,6 +32,7 @@ from mflib.datasets import (
     load_fertility,
     load_import_graph,
     load_photograph,
+    make_faces,
     make_film_club,
     make_metro,
     make_swimmer,
@@ -264,6 +265,29 @@ def test_the_torso_can_be_painted_on_the_left_arms():
     np.testing.assert_array_equal(limbs.weights @ painted, swimmer.images)
 
 
+def test_two_groups_of_two_parts_can_be_replaced_by_their_pairs():
+    swimmer = make_swimmer(torso=False)
+    two_of_each = swimmer.weights[:, 2::4].sum(axis=1) + swimmer.weights[:, 3::4].sum(axis=1) == 4
+    weights = swimmer.weights[two_of_each]
+    arms = swimmer.parts[[[2], [3]]] + swimmer.parts[[[6, 7]]]  # left arm 3 or 4 with right 3 or 4
+    pairs = (weights[:, [[2], [3]]] * weights[:, [[6, 7]]]).reshape(-1, 4)
+    legs = [10, 11, 14, 15]
+    again = pairs @ arms.reshape(4, -1) + weights[:, legs] @ swimmer.parts[legs]
+    np.testing.assert_array_equal(again, swimmer.images[two_of_each])
+
+
+def test_a_face_has_one_part_of_each_kind_and_each_part_pixels_of_its_own():
+    faces = make_faces(50, random_state=0)
+    np.testing.assert_array_equal(faces.images, faces.weights @ faces.parts)
+    used = faces.weights.reshape(50, 6, 3) > 0
+    np.testing.assert_array_equal(used.sum(axis=2), 1)
+    assert faces.weights[faces.weights > 0].min() >= 0.5
+    assert 0 <= faces.parts.min() < faces.parts.max() == 1
+    alone = np.count_nonzero(faces.parts, axis=0) == 1
+    assert np.all(faces.parts[:, alone].any(axis=1))
+    assert len(set(faces.names)) == len(faces.kinds) == 18
+
+
 def test_the_notes_add_up_to_the_tune_but_for_a_little_noise():
     tune = make_tune(random_state=0)
     notes = tune.sources.sum(axis=0)
@@ -446,6 +470,7 @@ def test_the_order_of_the_pairs_is_none_that_a_partition_leaves(monkeypatch):
 @pytest.mark.parametrize(
     ("make", "name", "expected"),
     [
+        (make_faces, "weights", [0.8147306135, 0.0, 0.0, 37.31045506]),
         (make_metro, "counts", [106.67684, 105.3011851, -1.601330427, 35259.86754]),
         (make_traffic, "speeds", [51.49441318, 60.50099908, 45.782675, 132942.3095]),
         (make_tune, "sound", [0.002015693586, -0.0007440154434, 0.0009255111689, 26.45098959]),
@@ -457,16 +482,17 @@ def test_the_numbers_of_a_seed_are_the_same_on_every_machine(make, name, expecte
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("make", [make_film_club, make_metro])
+@pytest.mark.parametrize("make", [make_faces, make_film_club, make_metro])
 def test_what_is_made_depends_on_the_seed_alone(make):
     first, again, other = (make(random_state=seed) for seed in (0, 0, 1))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
-    key = "ratings" if make is make_film_club else "counts"
+    key = {make_faces: "images", make_film_club: "ratings", make_metro: "counts"}[make]
     assert not np.array_equal(first[key], other[key])
 
 
 WRONG = {
+    make_faces: ["n_faces", "random_state"],
     make_film_club: ["n_people", "n_films", "n_ratings", "liking", "random_state"],
     make_metro: [
         *("n_steps", "n_stations", "n_intervals", "season", "innovation", "noise", "random_state")

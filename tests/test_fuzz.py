@@ -134,6 +134,7 @@ CALLS = {
     "completion.initial_factors": {"problem": PROBLEMS["completion"], "rank": 2},
     "completion.sgd_steps": {"problem": PROBLEMS["completion"], "start": (U, V)},
     "datasets.load_photograph": {},
+    "datasets.make_faces": {"n_faces": 3},
     "datasets.make_film_club": {"n_people": 9, "n_films": 5, "n_ratings": 20},
     "datasets.make_metro": {"n_steps": 9, "n_stations": 4, "n_intervals": 5},
     "datasets.make_swimmer": {},

@@ -13,6 +13,7 @@ off (ConnectionError), where another file arrives, and where the folder cannot b
 
 from mflib.datasets.downloaded import fetch_hangzhou_metro, fetch_movielens_100k
 from mflib.datasets.generated import (
+    make_faces,
     make_film_club,
     make_metro,
     make_swimmer,
@@ -33,6 +34,7 @@ __all__ = [
     "load_fertility",
     "load_import_graph",
     "load_photograph",
+    "make_faces",
     "make_film_club",
     "make_metro",
     "make_swimmer",

@@ -9,6 +9,7 @@ import math
 import numpy as np
 from scipy.linalg import block_diag
 from scipy.signal import lfilter
+from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 from scipy.stats import ortho_group
 from sklearn.utils import Bunch, check_random_state
@@ -32,6 +33,109 @@ def _moderate(value, name):
     if abs(value) > 1e100:
         raise ValueError(f"{name} is {value}; a smaller number is needed")
     return value
+
+
+def make_faces(n_faces: int = 400, *, random_state=None) -> Bunch:
+    """Draw faces put together from parts, as for an identity sketch (lesson 3).
+
+    Nobody looks like this. A face has one part of each of six kinds (hair, outline, brows, eyes,
+    nose, mouth), each drawn at random from three, with as much ink as chance gives it:
+    `images = weights @ parts`. Every part has pixels of its own.
+
+    Parameters
+    ----------
+    n_faces : int
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    Bunch
+        images : (n_faces, 1600) array
+            One picture a row, 40×40 pixels read row by row; 0 is white, 1 is ink.
+        parts : (18, 1600) array
+            The parts, kind by kind; at most 1.
+        weights : (n_faces, 18) array
+            Between ½ and 1 where a face has a part, else 0.
+        names : list of str
+            What each part is, such as "smile".
+        kinds : list of str
+            The kind of each part, such as "mouth".
+        shape : tuple
+            (40, 40), to draw a row: `images[0].reshape(shape)`.
+
+    Examples
+    --------
+    >>> faces = make_faces(100, random_state=0)
+    >>> faces.images.shape, faces.names[-3:]
+    ((100, 1600), ['smile', 'pout', 'open mouth'])
+    """
+    (n_faces,) = _sizes(n_faces=n_faces)
+    rng = check_random_state(random_state)
+    size, n_kinds = 40, len(FACE_PARTS)
+    chosen = rng.randint(3, size=(n_faces, n_kinds))
+    ink = rng.uniform(0.5, 1, (n_faces, n_kinds))
+    names = [name for kind in FACE_PARTS.values() for name in kind]
+    arcs = [arcs for kind in FACE_PARTS.values() for arcs in kind.values()]
+    weights = (ink[:, :, np.newaxis] * np.eye(3)[chosen]).reshape(n_faces, -1)
+    parts = np.array([_inked(part, size) for part in arcs])
+    return Bunch(
+        images=weights @ parts,
+        parts=parts,
+        weights=weights,
+        names=names,
+        kinds=[kind for kind in FACE_PARTS for _ in range(3)],
+        shape=(size, size),
+    )
+
+
+# Arcs of ellipses: centre, half axes, and from where to where in degrees, clockwise from the right.
+# The picture reaches from -1 to 1, downwards; what is not in the middle is there on both sides.
+FACE_PARTS = {
+    "hair": {
+        "bun": [(0, -0.9, 0.16, 0.1, 0, 360), (0, -0.3, 0.55, 0.48, 200, 340)],
+        "long hair": [(0, 0, 0.86, 0.86, 140, 400)],
+        "curls": [
+            (x, y, 0.13, 0.12, 0, 360) for x, y in ((0.0, -0.8), (0.3, -0.74), (0.57, -0.57))
+        ],
+    },
+    "outline": {
+        "narrow face": [(0, 0.14, 0.46, 0.8, 0, 360)],
+        "round face": [(0, 0.12, 0.7, 0.68, 0, 360)],
+        "square face": [(0, 0.05, 0.6, 0.55, 180, 360), (0, 0.05, 0.6, 0.9, 0, 180)],
+    },
+    "brows": {
+        "raised brows": [(0.27, -0.24, 0.16, 0.14, 200, 340)],
+        "flat brows": [(0.27, -0.2, 0.17, 0.0, 0, 180)],
+        "frown": [(0.36, -0.14, 0.27, 0.16, 185, 270)],
+    },
+    "eyes": {
+        "round eyes": [(0.25, 0.02, 0.05, 0.05, 0, 360)],
+        "closed eyes": [(0.25, 0.1, 0.13, 0.03, 0, 180)],
+        "glasses": [(0.25, 0.05, 0.2, 0.18, 0, 360), (0, 0.05, 0.05, 0, 0, 180)],
+    },
+    "nose": {
+        "long nose": [(0, 0.27, 0, 0.16, 90, 270)],
+        "button nose": [(0, 0.39, 0.07, 0.05, 0, 360)],
+        "broad nose": [(0, 0.38, 0.15, 0.08, 0, 180)],
+    },
+    "mouth": {
+        "smile": [(0, 0.55, 0.26, 0.16, 0, 180)],
+        "pout": [(0, 0.77, 0.22, 0.1, 180, 360)],
+        "open mouth": [(0, 0.61, 0.11, 0.1, 0, 360)],
+    },
+}
+
+
+def _inked(arcs, size):
+    """Draw arcs with a soft pen and return the picture as a row."""
+    arcs = [*arcs, *((-arc[0], *arc[1:]) for arc in arcs if arc[0])]
+    points = []
+    for x, y, width, height, start, end in arcs:
+        angle = np.radians(np.linspace(start, end, 120))
+        points.append(np.column_stack([x + width * np.cos(angle), y + height * np.sin(angle)]))
+    pixels = (np.indices((size, size)).reshape(2, -1).T[:, ::-1] + 0.5) * 2 / size - 1
+    distance = cdist(pixels, np.concatenate(points)).min(axis=1)
+    return np.clip(1.4 - distance * size / 2, 0, 1)
 
 
 def make_film_club(
@@ -306,9 +410,11 @@ def make_swimmer(*, torso: bool = True) -> Bunch:
 
     Every picture is a sum of parts, `images = weights @ parts`, and no two parts share a pixel.
     Without the torso this is the only non-negative factorization with 16 parts, up to their order
-    and their scale: each part has pixels of its own, and the limbs move independently in all
-    combinations. With the torso it is not. Every picture shows exactly one left arm, so the torso
-    may be painted on all four left arms instead, whole or in part; 16 parts then do for 17.
+    and their scale: each part has pixels of its own, no pixel is lit in every picture, and each of
+    the four limbs takes at least three positions, in all combinations. With the torso it is not.
+    Every picture shows exactly one left arm, so the torso may be painted on all four left arms
+    instead, whole or in part; 16 parts then do for 17. With two positions of two limbs the four
+    pairs of them do as well as the four parts.
 
     Parameters
     ----------
