@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
@@ -432,6 +432,29 @@ class TestJoint:
         problem = FactorizationProblem([[sigma]])
         for step in take(descent_steps(problem, start, eta, updates="simultaneous"), 500):
             assert abs(step.U.item()) <= bound * (1 + 1e-9)
+
+    @given(st.floats(1.001, 20), st.floats(2.001, 10))
+    def test_beyond_2_over_sigma_balanced_orbits_have_a_way_out(self, sigma, eta_sigma):
+        """From u = v the step is g(u); past R it grows for ever, and g's maximum lies past R."""
+        eta = eta_sigma / sigma
+        R = sqrt((2 + eta_sigma) / eta)
+        highest = sqrt((1 + eta_sigma) / (3 * eta))  # there g' = 0
+        start = [[highest]], [[highest]]
+        steps = descent_steps(FactorizationProblem([[sigma]]), start, eta, updates="simultaneous")
+        u = [abs(step.U.item()) for step in take(steps, 4)]
+        assert R < u[1] < u[2] < u[3]
+
+    @given(st.floats(0.05, 0.99), st.floats(0.6, 4), st.floats(0.8, 0.97))
+    def test_a_run_that_settles_ends_where_its_learning_rate_is_held(self, eta_sigma, scale, off):
+        """The edge of stability: on ½(uv − 5)² no run ends with λ_max above 2/η."""
+        problem, eta = FactorizationProblem([[5.0]]), eta_sigma / 5
+        start = [[scale * sqrt(5)]], [[off * sqrt(5) / scale]]
+        result = gradient_descent(
+            problem, start, eta, updates="simultaneous", max_iter=5000, tol=1e-9
+        )
+        assume(result.converged and result.loss < 1e-6)
+        curvature = largest_curvature(problem.hessian(result), random_state=0)
+        assert curvature <= 2 / eta * (1 + 1e-3)
 
 
 def _assert_global_minimum(problem, factors, discarded):
