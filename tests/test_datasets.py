@@ -23,7 +23,7 @@ from scipy.io import savemat
 from sklearn.model_selection import PredefinedSplit
 
 import mflib
-from mflib import datasets
+from mflib import datasets, sequential
 from mflib.datasets import (
     downloaded,
     fetch_hangzhou_metro,
@@ -35,6 +35,7 @@ from mflib.datasets import (
     make_faces,
     make_film_club,
     make_metro,
+    make_parking,
     make_swimmer,
     make_traffic,
     make_tune,
@@ -472,6 +473,7 @@ def test_the_order_of_the_pairs_is_none_that_a_partition_leaves(monkeypatch):
     [
         (make_faces, "weights", [0.8147306135, 0.0, 0.0, 37.31045506]),
         (make_metro, "counts", [106.67684, 105.3011851, -1.601330427, 35259.86754]),
+        (make_parking, "counts", [191.1099901, 174.5007672, 97.81697475, 91469.38208]),
         (make_traffic, "speeds", [51.49441318, 60.50099908, 45.782675, 132942.3095]),
         (make_tune, "sound", [0.002015693586, -0.0007440154434, 0.0009255111689, 26.45098959]),
     ],
@@ -482,7 +484,7 @@ def test_the_numbers_of_a_seed_are_the_same_on_every_machine(make, name, expecte
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("make", [make_faces, make_film_club, make_metro])
+@pytest.mark.parametrize("make", [make_faces, make_film_club, make_metro, make_parking])
 def test_what_is_made_depends_on_the_seed_alone(make):
     first, again, other = (make(random_state=seed) for seed in (0, 0, 1))
     for name in first:
@@ -497,6 +499,7 @@ WRONG = {
     make_metro: [
         *("n_steps", "n_stations", "n_intervals", "season", "innovation", "noise", "random_state")
     ],
+    make_parking: ["n_steps", "n_parks", "n_intervals", "shared", "memory", "random_state"],
     make_swimmer: ["torso"],
     make_traffic: ["n_sensors", "n_days", "interval", "random_state"],
     make_tune: ["random_state"],
@@ -615,6 +618,75 @@ def test_the_weekdays_differ_and_begin_on_monday():
 def test_the_metro_refuses_what_it_cannot_make_in_one_sentence(wrong, message):
     with pytest.raises(ValueError, match=message):
         make_metro(**wrong)
+
+
+def standard_deviations(parking):
+    """Return the deviations from the weekday as shares of a tenth of the capacity."""
+    deviations = parking.counts - parking.weekday_profile[parking.weekdays]
+    return deviations / (0.1 * parking.capacities[:, np.newaxis])
+
+
+@pytest.mark.parametrize("shared", [0, 0.3, 1])
+@pytest.mark.parametrize("memory", [0, 0.7])
+def test_deviations_in_a_car_park_look_alike_for_every_share_of_common_courses(shared, memory):
+    Z = standard_deviations(make_parking(3000, 3, 4, shared=shared, memory=memory, random_state=1))
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=0.2)
+    np.testing.assert_allclose(Z.var(axis=0), 1, atol=0.2)
+    np.testing.assert_allclose((Z[1:] * Z[:-1]).mean(axis=0), memory, atol=0.2)
+
+
+@pytest.mark.parametrize("shared", [0, 0.3, 1])
+def test_the_courses_carry_their_share_of_the_variance(shared):
+    parking = make_parking(2000, 5, 20, shared=shared, random_state=2)
+    Z = standard_deviations(parking).reshape(-1, 20)
+    energies = np.linalg.svd(Z, compute_uv=False) ** 2
+    np.testing.assert_allclose(
+        energies[:2].sum() / energies.sum(), shared + (1 - shared) * 2 / 20, atol=0.05
+    )
+    np.testing.assert_allclose((parking.H**2).sum(axis=0), 1)
+    assert (np.linalg.matrix_rank(Z) == 2) == (shared == 1)
+
+
+def test_no_forecast_from_the_day_before_beats_the_best_one():
+    parking = make_parking(2000, 3, 4, memory=0.8, random_state=3)
+    Z, shocks = standard_deviations(parking), parking.counts - parking.best
+    shocks = shocks / (0.1 * parking.capacities[:, np.newaxis])
+    np.testing.assert_allclose(shocks[1:].std(), np.sqrt(1 - 0.8**2), rtol=0.03)
+    assert abs((shocks[1:] * Z[:-1]).mean()) < 0.03
+    np.testing.assert_allclose(parking.best[0], parking.weekday_profile[0])
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_few_courses_forecast_better_where_deviations_share_them_and_worse_where_not(shared):
+    parking = make_parking(shared=shared, random_state=0).counts
+    lags = (1, 7, 8)
+    simple = sequential.rolling_forecast(sequential.ScalarAutoregression(lags), parking, 28).rmse
+    for rank in (6, 36):
+        model = sequential.TwoStageMF(rank, lags=lags)
+        error = sequential.rolling_forecast(model, parking, 28).rmse
+        assert (error < 0.95 * simple) if shared else (error > 1.02 * simple)
+
+
+def test_the_car_parks_fill_from_monday_to_saturday():
+    parking = make_parking(9, random_state=4)
+    np.testing.assert_array_equal(parking.weekdays, [0, 1, 2, 3, 4, 5, 6, 0, 1])
+    totals = parking.weekday_profile.sum(axis=(1, 2))
+    assert totals.argmax() == 5
+    assert totals.argmin() == 6
+    np.testing.assert_allclose(parking.hours[[0, -1]], [8.125, 16.875])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_parks": 0}, "^n_parks is 0; at least 1 is needed$"),
+        ({"shared": 1.5}, "^shared is 1.5; a number from 0 to 1 is needed$"),
+        ({"memory": 1}, "^memory is 1; less than 1 is needed"),
+    ],
+)
+def test_the_parking_refuses_what_it_cannot_make_in_one_sentence(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        make_parking(**wrong)
 
 
 FILMS = ["Zweite Ernte (1901)|01-Jan-1901||", "Élan|||http://localhost/", "Null Set (1902)|||"]

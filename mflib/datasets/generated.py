@@ -405,6 +405,113 @@ def _deviations(n_steps, n_stations, T, innovation, rng):
     return Z
 
 
+def make_parking(
+    n_steps: int = 42,
+    n_parks: int = 8,
+    n_intervals: int = 36,
+    *,
+    shared: float = 0.0,
+    memory: float = 0.95,
+    random_state=None,
+) -> Bunch:
+    """Generate a table of parked cars for every day, with or without a common basis (lesson 6).
+
+    Nothing here is real. With the weekday d(t) = t mod 7, Monday first, and the capacity cᵢ of car
+    park i, an entry is
+
+        Xₜ = P_d(t) + Zₜ,   Zₜ = 0.1 c (√s · Cₜ H + √(1 − s) · Oₜ)
+
+    where P is what is usual on the weekday. The deviations Zₜ have two parts. Two courses of a day
+    are the rows of H, the same for all; Cₜ (m, 2) says how much of them each car park has. Oₜ
+    (m, n) is every entry's own. All numbers of Cₜ and Oₜ go on as cₜ₊₁ = memory · cₜ + innovation,
+    independently, with mean 0 and variance 1. So the deviations of an entry look alike for every
+    share s, and one thing differs: whether they have rank 2 or no low rank at all.
+
+    Parameters
+    ----------
+    n_steps, n_parks, n_intervals : int
+        How many days, and the shape of a table. The intervals divide the time from 8:00 to 17:00.
+    shared : float
+        s, from 0 to 1: the share of the variance of the deviations that the courses carry.
+    memory : float
+        From 0 to less than 1: how much of a deviation is left a day later. With 0 yesterday says
+        nothing about today.
+    random_state : int, RandomState or None
+        Where everything random comes from.
+
+    Returns
+    -------
+    Bunch
+        counts : (n_steps, n_parks, n_intervals) array
+            The tables Xₜ. They are neither rounded nor kept between empty and full.
+        best : array of the same shape
+            The best forecast of each table from the day before, by one who knows all rules:
+            P_d(t) + memory · Zₜ₋₁, and for the first day P.
+        weekdays : (n_steps,) array of int
+            0 for Monday, ..., 6 for Sunday.
+        hours : (n_intervals,) array
+            The middle of each interval, in hours after midnight.
+        capacities : (n_parks,) array
+            c.
+        H : (2, n_intervals) array
+            The courses, a morning and an afternoon, with columns of length 1.
+        weekday_profile : (7, n_parks, n_intervals) array
+            P. The deviations are `counts - weekday_profile[weekdays]`.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number, or `shared` or `memory` is out of its range.
+
+    Examples
+    --------
+    >>> parking = make_parking(random_state=0)
+    >>> parking.counts.shape
+    (42, 8, 36)
+    >>> deviations = parking.counts - parking.weekday_profile[parking.weekdays]
+    >>> print(np.std(parking.counts - parking.best) < np.std(deviations) / 2)
+    True
+    """
+    n_steps, n_parks, n_intervals = _sizes(
+        n_steps=n_steps, n_parks=n_parks, n_intervals=n_intervals
+    )
+    shared, memory = check.share(shared, "shared"), check.share(memory, "memory")
+    if memory == 1:
+        raise ValueError("memory is 1; less than 1 is needed, or deviations grow for ever")
+    rng = check_random_state(random_state)
+    hours = 8 + 9 * (np.arange(n_intervals) + 0.5) / n_intervals
+    capacities = 800 * np.exp(0.5 * rng.standard_normal(n_parks))
+    peaks = rng.uniform(12, 14, (n_parks, 1))
+    usual = rng.uniform(0.7, 1.3, (n_parks, 1)) * np.exp(-0.5 * ((hours - peaks) / 3) ** 2)
+    rhythm = np.array([0.6, 0.6, 0.62, 0.62, 0.7, 0.8, 0.4])
+    profile = rhythm[:, np.newaxis, np.newaxis] * capacities[:, np.newaxis] * usual
+    angles = np.linspace(0, np.pi / 2, n_intervals)
+    H = np.array([np.cos(angles), np.sin(angles)])
+    common = _fading((n_steps, n_parks, 2), memory, rng) @ H
+    own = _fading((n_steps, n_parks, n_intervals), memory, rng)
+    deviations = math.sqrt(shared) * common + math.sqrt(1 - shared) * own
+    deviations *= 0.1 * capacities[:, np.newaxis]
+    weekdays = np.arange(n_steps) % 7
+    best = profile[weekdays]
+    best[1:] += memory * deviations[:-1]
+    return Bunch(
+        counts=profile[weekdays] + deviations,
+        best=best,
+        weekdays=weekdays,
+        hours=hours,
+        capacities=capacities,
+        H=H,
+        weekday_profile=profile,
+    )
+
+
+def _fading(shape, memory, rng):
+    """Return numbers of variance 1 that keep the share `memory` from one step to the next."""
+    shocks = rng.standard_normal(shape)
+    shocks[1:] *= math.sqrt(1 - memory**2)
+    return lfilter([1.0], [1.0, -memory], shocks, axis=0)
+
+
 def make_swimmer(*, torso: bool = True) -> Bunch:
     """Draw the Swimmer: 256 pictures of a body with four limbs in four positions each (lesson 3).
 
