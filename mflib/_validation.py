@@ -146,11 +146,13 @@ def share(value: float, name: str) -> float:
 
 def count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
     """Return a whole number of at least `smallest`, and at most `largest` if there is such."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    _need(whole, f"{name} is {value!r}", "a whole number")
-    _need(value >= smallest, f"{name} is {value}", f"at least {smallest}")
-    limit = "a smaller number" if largest is None else f"at most {largest}"
-    _need(value <= (sys.maxsize if largest is None else largest), f"{name} is {value}", limit)
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; a whole number is needed")
+    if value < smallest:
+        raise ValueError(f"{name} is {value}; at least {smallest} is needed")
+    if value > (sys.maxsize if largest is None else largest):
+        limit = "a smaller number" if largest is None else f"at most {largest}"
+        raise ValueError(f"{name} is {value}; {limit} is needed")
     return int(value)
 
 

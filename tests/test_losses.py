@@ -256,6 +256,27 @@ def test_densities_of_large_counts_and_of_small_noise_keep_their_digits(size):
     assert IS.sample(np.full(9, 1e-310), 0.1, random_state=0).max() < 2e-310
 
 
+@given(arrays(float, 5, elements=POSITIVE), arrays(float, 5, elements=POSITIVE))
+def test_the_kullback_leibler_loss_is_the_divergence_of_the_shares_and_the_loss_of_the_totals(X, Y):
+    P, Q = X / X.sum(), Y / Y.sum()
+    divergence = np.sum(P * np.log(P / Q))
+    assert_allclose(KL.value(P, Q), divergence, atol=1e-12)
+    parts = X.sum() * divergence + KL.value(X.sum(), Y.sum())
+    assert_allclose(KL.value(X, Y), parts, rtol=1e-8, atol=1e-8)
+
+
+@given(POSITIVE, POSITIVE)
+def test_three_losses_are_the_distance_of_a_convex_function_from_its_tangent(x, y):
+    convex = {
+        "squared": (lambda t: t**2 / 2, lambda t: t),
+        "kullback-leibler": (lambda t: t * np.log(t), lambda t: np.log(t) + 1),
+        "itakura-saito": (lambda t: -np.log(t), lambda t: -1 / t),
+    }
+    for name, (function, slope) in convex.items():
+        gap = function(x) - function(y) - slope(y) * (x - y)
+        assert_allclose(find_loss(name).entries(x, y), gap, rtol=1e-8, atol=1e-9)
+
+
 def test_zeros_in_the_kullback_leibler_loss():
     loss = find_loss("kullback-leibler")
     assert_array_equal(loss.entries([0, 0, 2], [3, 0, 0]), [3, 0, np.inf])  # 0 log 0 = 0
