@@ -359,8 +359,7 @@ def two_stages(
     """
     known = problem.known
     if problem.is_ridge and (problem.whole | ~known).all():
-        rows = problem.X.reshape(-1, problem.X.shape[2])
-        H, n_iter = _leading_rows(rows if known.all() else rows[known.ravel()], rank), 0
+        H, n_iter = _leading_rows(problem.X[known], rank), 0
         run = Run(None, "settled", "the SVD gives the basis at once")
     else:
         run = drive(joint_steps(problem, _start(problem, rank)))

@@ -117,8 +117,7 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
         X = np.asarray(X, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} holds objects that are no numbers: {error}") from None
-    if mask is not np.ma.nomask:
-        X = np.where(mask, np.nan, X)
+    X = np.where(mask, np.nan, X)
     largest = np.fmax.reduce(np.abs(X), axis=None)  # of the entries that are not NaN
     if np.isnan(largest):
         raise ValueError(f"{name} has no observed entry")
