@@ -177,8 +177,10 @@ def curves(
     alt: str,
     xlabel: str = "step",
     ylabel: str = "",
-    x: Sequence[float] | None = None,
+    x: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     scale: str = "log",
+    levels: Mapping[str, float] | None = None,
+    at: Mapping[str, float] | None = None,
     **limits,
 ) -> None:
     """Draw curves with their names at their ends.
@@ -187,17 +189,28 @@ def curves(
     ----------
     values : name of each curve and its values
     title, alt, xlabel, ylabel : str
-    x : sequence
+    x : sequence, or one for each name
         Where the values belong; by default 0, 1, 2, …
     scale : {"log", "linear"}
         Of the vertical axis.
+    levels, at : name and value of each
+        Horizontal and vertical lines to compare with.
     **limits
         More for `Axes.set`, such as ``ylim=(0, 1)``.
     """
     fig, ax = plt.subplots()
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale=scale, **limits)
-    lines = [ax.plot(range(len(y)) if x is None else x, y)[0] for y in values.values()]
-    name_ends(ax, dict(zip(values, lines, strict=True)))
+    lines = {}
+    for name, y in values.items():
+        places = x[name] if isinstance(x, Mapping) else range(len(y)) if x is None else x
+        (lines[name],) = ax.plot(places, y)
+    ends = ax.dataLim.intervalx
+    for name, level in (levels or {}).items():
+        (lines[name],) = ax.plot(ends, [level, level], "--", color=DATA, lw=1.5)
+    for name, place in (at or {}).items():
+        ax.axvline(place, color=QUIET, lw=1.5)
+        ax.annotate(name, (place, 1), (5, -5), ("data", "axes fraction"), "offset points", va="top")
+    name_ends(ax, lines)
     show(fig, alt)
 
 
@@ -235,12 +248,22 @@ def decay(
 
 
 def bars(
-    values: Mapping[str, float], *, title: str, alt: str, xlabel: str, color: str = ERROR
+    values: Mapping[str, float],
+    *,
+    title: str,
+    alt: str,
+    xlabel: str,
+    color: str = ERROR,
+    marks: Mapping[str, float] | None = None,
+    **limits,
 ) -> None:
-    """Draw named values as horizontal bars, the first on top."""
+    """Draw named values as horizontal bars, the first on top, and named marks across them."""
     fig, ax = plt.subplots(figsize=(9, 1.0 + 0.42 * len(values)))
     ax.barh(list(values), list(values.values()), color=color)
-    ax.set(title=title, xlabel=xlabel)
+    ax.set(title=title, xlabel=xlabel, **limits)
+    for name, mark in (marks or {}).items():
+        ax.axvline(mark, color=DATA, ls="--", lw=1.5)
+        ax.annotate(name, (mark, len(values) - 1), (6, 0), textcoords="offset points", va="center")
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     show(fig, alt)

@@ -699,3 +699,77 @@ def test_counts_are_above_zero():
         ImplicitProblem(ObservedEntries([[0, 0]], [0]))
     with pytest.raises(ValueError, match=r"^confidence is 0; a number above 0 is needed"):
         ImplicitProblem(counts(), confidence=0)
+
+
+class Counted(float):
+    """A number that counts the multiplications and divisions it takes part in."""
+
+    done = 0
+
+    def _times(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # NumPy goes through the entries
+        Counted.done += 1
+        return Counted(float(self) * float(other))
+
+    __mul__ = __rmul__ = _times
+
+    def __truediv__(self, other):
+        Counted.done += 1
+        return Counted(float(self) / float(other))
+
+    def __add__(self, other):
+        return Counted(float(self) + float(other))
+
+    def __sub__(self, other):
+        return Counted(float(self) - float(other))
+
+
+def counted(*shape):
+    rng = np.random.default_rng(0)
+    numbers = np.empty(shape, dtype=object)
+    for place in np.ndindex(shape):
+        numbers[place] = Counted(rng.uniform(1, 2))
+    return numbers
+
+
+def multiplications(function, *arguments):
+    Counted.done = 0
+    function(*arguments)
+    return Counted.done
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 8, 20])
+def test_an_epoch_costs_the_multiplications_that_the_lesson_counts(k):
+    """5|Ω|k for SGD, |Ω|k(k + 3) and about k³/6 + 3k²/2 a system for ALS."""
+
+    def visit_by_sgd(u, v, x):
+        pull = (u @ v - x) * 0.1
+        return u * 0.99 - v * pull, v * 0.99 - u * pull
+
+    def visit_by_als(gram, target, v, x):
+        for f in range(k):  # the lower half of a symmetric matrix
+            gram[f, : f + 1] = gram[f, : f + 1] + v[f] * v[: f + 1]
+        return target + x * v
+
+    def solve(gram, target):  # LDLᵀ: elimination on the lower half
+        for p in range(k):
+            for r in range(p + 1, k):
+                share = gram[r, p] / gram[p, p]
+                gram[r, p + 1 : r + 1] = gram[r, p + 1 : r + 1] - share * gram[p + 1 : r + 1, p]
+                target[r] = target[r] - share * target[p]
+        for p in reversed(range(k)):
+            rest = gram[p + 1 :, p] @ target[p + 1 :] if p + 1 < k else Counted(0)
+            target[p] = (target[p] - rest) / gram[p, p]
+        return target
+
+    u, v, x = counted(k), counted(k), counted(1)[0]
+    assert multiplications(visit_by_sgd, u, v, x) == 5 * k + 1
+    assert 2 * multiplications(visit_by_als, counted(k, k), u, v, x) == k * (k + 3)
+    A = counted(k, k)
+    A = A + A.T
+    A = A + np.diag(counted(k) * (10.0 * k))  # dominant: no pivoting is needed
+    expected = np.linalg.solve(A.astype(float), v.astype(float))
+    steps = multiplications(solve, A, v)
+    np.testing.assert_allclose(v.astype(float), expected)
+    assert abs(steps - (k**3 / 6 + 1.5 * k**2)) <= k

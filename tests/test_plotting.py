@@ -69,6 +69,26 @@ def test_a_decay_at_its_rate_lies_on_the_dashed_line(figures):
     np.testing.assert_allclose(points.get_ydata(), dashed.get_ydata())
 
 
+def test_curves_have_places_of_their_own_and_lines_to_compare_with(figures):
+    curves = {"one": [1, 2], "two": [3, 4, 5]}
+    places = {"one": [0, 9], "two": [1, 2, 3]}
+    plotting.curves(curves, title="", alt="", x=places, levels={"goal": 2.5}, at={"here": 4.0})
+    one, two, level, mark = figures[-1].axes[0].get_lines()
+    assert list(one.get_xdata()) == [0, 9]
+    assert list(two.get_xdata()) == [1, 2, 3]
+    assert set(level.get_ydata()) == {2.5}
+    assert set(mark.get_xdata()) == {4.0}
+    assert {"goal", "here"} <= {text.get_text() for text in figures[-1].axes[0].texts}
+
+
+def test_bars_may_be_crossed_by_marks(figures):
+    plotting.bars({"a": 1, "b": 3}, title="", xlabel="", alt="", marks={"peer": 2.0}, xlim=(0.5, 4))
+    (ax,) = figures[-1].axes
+    assert set(ax.get_lines()[0].get_xdata()) == {2.0}
+    assert ax.get_xlim() == (0.5, 4)
+    assert [text.get_text() for text in ax.texts] == ["peer"]
+
+
 def test_bars_stand_in_order_from_the_top(figures):
     plotting.bars({"a": 1, "b": 3}, title="", xlabel="", alt="")
     (ax,) = figures[0].axes
