@@ -489,7 +489,7 @@ def test_what_is_made_depends_on_the_seed_alone(make):
     first, again, other = (make(random_state=seed) for seed in (0, 0, 1))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
-    key = {make_faces: "images", make_film_club: "ratings", make_metro: "counts"}[make]
+    key = {make_faces: "images", make_film_club: "ratings"}.get(make, "counts")
     assert not np.array_equal(first[key], other[key])
 
 
@@ -512,9 +512,7 @@ def test_every_parameter_is_tried():
         assert list(inspect.signature(function).parameters) == WRONG.get(function, []), name
 
 
-@pytest.mark.parametrize(
-    "value", ["1", "", np.inf, -np.inf, np.nan, 1j, [1, 2], {}, object()], ids=repr
-)
+@pytest.mark.parametrize("value", ["1", "", np.inf, -np.inf, np.nan, 1j, [1, 2], {}, len], ids=repr)
 @pytest.mark.parametrize(
     ("function", "parameter"),
     [pair for function, names in WRONG.items() for pair in product([function], names)],

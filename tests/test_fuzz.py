@@ -60,6 +60,7 @@ FRAME = pd.DataFrame({"row": PAIRS[:, 0], "column": PAIRS[:, 1], "value": VALUES
 OBSERVED = ObservedEntries(PAIRS, VALUES, X.shape)
 PROBLEMS = {
     "completion": completion.CompletionProblem(OBSERVED),
+    "implicit": completion.ImplicitProblem(OBSERVED),
     "factorization": factorization.FactorizationProblem(X),
     "joint": sequential.JointProblem(TABLES),
     "nmf": nmf.NMFProblem(X),
@@ -77,7 +78,10 @@ def objective(problem, start):
 # What constructing an object leads to, so that its arguments meet the data.
 USES = {
     "completion.ALS": lambda model: model.fit(PAIRS, VALUES),
+    "completion.BayesianALS": lambda model: model.fit(PAIRS, VALUES),
     "completion.GradientDescent": lambda model: model.fit(PAIRS, VALUES),
+    "completion.ImplicitALS": lambda model: model.fit(PAIRS, VALUES),
+    "completion.ImplicitProblem": lambda problem: objective(problem, (U, V)),
     "completion.SGD": lambda model: model.fit(PAIRS, VALUES),
     "completion.CompletionProblem": lambda problem: objective(problem, (U, V)),
     "completion.ObservedEntries": lambda entries: (entries.by_row, entries.by_column),
@@ -120,7 +124,14 @@ CALLS = {
     "completion.ALS.predict": {"X": PAIRS},
     "completion.ALS.recommend": {"row": 1, "n": 2},
     "completion.ALS.similar": {"column": 1, "n": 2},
+    "completion.BayesianALS": {"rank": 2, "max_iter": 3, "random_state": 0},
     "completion.CompletionProblem": {"entries": OBSERVED},
+    "completion.ImplicitALS": {"rank": 2, "max_iter": 3, "random_state": 0},
+    "completion.ImplicitProblem": {"entries": OBSERVED},
+    "completion.bayesian_als_steps": {
+        **{"problem": PROBLEMS["completion"], "start": (U, V), "random_state": 0},
+    },
+    "completion.implicit_als_steps": {"problem": PROBLEMS["implicit"], "start": (U, V)},
     "completion.GradientDescent": {"rank": 2, "max_iter": 20, "random_state": 0},
     "completion.GradientDescent.fit": PAIR,
     "completion.ObservedEntries": {"pairs": PAIRS, "values": VALUES, "shape": (6, 4)},
@@ -137,6 +148,7 @@ CALLS = {
     "datasets.make_faces": {"n_faces": 3},
     "datasets.make_film_club": {"n_people": 9, "n_films": 5, "n_ratings": 20},
     "datasets.make_metro": {"n_steps": 9, "n_stations": 4, "n_intervals": 5},
+    "datasets.make_parking": {"n_steps": 9, "n_parks": 4, "n_intervals": 5},
     "datasets.make_swimmer": {},
     "datasets.make_traffic": {"n_sensors": 3, "n_days": 2, "interval": 60},
     "datasets.make_tune": {},
@@ -154,6 +166,7 @@ CALLS = {
     "descent.largest_curvature": {"H": S, "random_state": 0},
     "eigen.characteristic_polynomial": {"A": S},
     "eigen.convergence_rate": {"A": S},
+    "eigen.davidson_steps": {"A": S, "start": 2, "random_state": 0},
     "eigen.deflate": {"A": S, "eigenvalue": 2.0, "eigenvector": v},
     "eigen.google_matrix": {"links": np.abs(S)},
     "eigen.line_angle": {"u": v, "v": v[::-1]},
@@ -233,6 +246,7 @@ CALLS = {
 # Called in the innermost loops, with arrays that their callers have checked; or a base of classes.
 INNER = {
     *("descent.SmoothProblem", "descent.total_length", "eigen.column_lengths", "eigen.multiply"),
+    *("eigen.new_directions", "eigen.rough_norm"),
     *("factorization.factor_gradient", "losses.Loss", "losses.error_at", "losses.loss_at"),
     *("nmf.coordinate_sweep", "nmf.entries_of_product", "sequential.RollingForecast"),
 }
@@ -270,7 +284,8 @@ KNOWN = {
 USED = set()
 
 # A diverging descent goes on for ever; it is the loop that drives it which says that it broke.
-DIVERGES = {"completion.sgd_steps", "descent.descent_steps", "sequential.rollout_steps"}
+DIVERGES = {"completion.bayesian_als_steps", "completion.implicit_als_steps"}
+DIVERGES |= {"completion.sgd_steps", "descent.descent_steps", "sequential.rollout_steps"}
 
 
 def public():
@@ -636,7 +651,8 @@ def test_a_valid_call_is_answered(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         result = list(numbers(answer(name, function, copy.deepcopy(CALLS[name]))))
-    no_rate_yet = name == "completion.sgd_steps"  # no step led to the start
+    # No step led to the start, so it has no learning rate, and no draw of the noise.
+    no_rate_yet = name in ("completion.bayesian_als_steps", "completion.sgd_steps")
     assert any(np.isnan(array).any() for array in result) == no_rate_yet
 
 

@@ -281,6 +281,13 @@ def table_shape(positions: np.ndarray, known: tuple[int, int] = (0, 0)) -> tuple
     return int(m), int(n)
 
 
+def check_entries(entries: ObservedEntries) -> ObservedEntries:
+    """Refuse what holds no observed entries."""
+    if not isinstance(entries, ObservedEntries):
+        raise ValueError(f"entries is a {type(entries).__name__}; ObservedEntries are needed")
+    return entries
+
+
 def check_float_type(dtype):
     """Return float32 or float64, one of the types of arithmetic."""
     if dtype not in (np.float32, np.float64):

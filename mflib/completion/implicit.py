@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from mflib import _validation as check
 from mflib.completion.als import ALSStep, alternations
-from mflib.completion.entries import ObservedEntries
+from mflib.completion.entries import ObservedEntries, check_entries
 from mflib.completion.estimators import CompletionEstimator, estimator
 from mflib.factorization import Factors
 from mflib.iteration import MEMORY, Problem, blocks_of_rows
@@ -59,7 +59,7 @@ class ImplicitProblem(Problem):
     def __init__(
         self, entries: ObservedEntries, *, regularization: float = 10.0, confidence: float = 3.0
     ):
-        if not entries.values.min() > 0:
+        if not check_entries(entries).values.min() > 0:
             raise ValueError(f"values holds {entries.values.min()}; counts above 0 are needed")
         self.entries = ObservedEntries.from_sparse(entries.by_row)  # sums duplicates
         self.regularization = check.non_negative(regularization, "regularization")

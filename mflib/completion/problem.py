@@ -35,7 +35,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 
 from mflib import _validation as check
-from mflib.completion.entries import ObservedEntries, check_float_type
+from mflib.completion.entries import ObservedEntries, check_entries, check_float_type
 from mflib.descent import SmoothProblem
 from mflib.factorization import Factors, factor_gradient
 from mflib.losses import CANONICAL, find_loss
@@ -103,9 +103,7 @@ class CompletionProblem(SmoothProblem):
         non_negative: bool = False,
         mean: float | None = None,
     ):
-        if not isinstance(entries, ObservedEntries):
-            raise ValueError(f"entries is a {type(entries).__name__}; ObservedEntries are needed")
-        self.entries = entries
+        self.entries = check_entries(entries)
         self.regularization = check.non_negative(regularization, "regularization")
         self.weighting = check.choice(weighting, ("count", "constant"), "weighting")
         self.entry_loss = find_loss(check.choice(loss, CANONICAL, "loss"))
