@@ -92,6 +92,7 @@ def test_a_copy_shows_no_answer_before_it_is_run(open_notebook):
 
 
 def test_the_trouble_list_quotes_what_a_reopened_notebook_says(open_notebook):
+    open_notebook.expected = ("Error: widget model not found",)
     notebook = open_notebook("my_course/00_start_here.ipynb").run_all().save_and_reopen()
     said = "Error displaying widget: model not found"
     notebook.shows(".jp-OutputArea-output", 1, said)
