@@ -45,7 +45,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from mflib import _validation as check
-from mflib._validation import Matrix
+from mflib._validation import NEGLIGIBLE, Matrix
 from mflib.iteration import Problem, ProblemIterate, blocks_of_rows, drive, record, report
 from mflib.losses import Loss, find_loss
 from mflib.svd import randomized_svd
@@ -377,7 +377,7 @@ def _itakura_saito(X, W, H, penalty, smoothing):
     new = _times(W, (ratio * inverse) @ H.T, inverse @ H.T, penalty)
     growth = inverse * _reconstruction(X, new, H)
     increase = (ratio / growth - ratio + np.log(growth)).sum(axis=1)
-    return _unless_worse(new, np.sqrt(W * new), increase + penalty.rows(new) - penalty.rows(W))
+    return _unless_worse(W, new, np.sqrt(W * new), penalty, increase, ratio.sum(axis=1))
 
 
 @_by_rows
@@ -393,16 +393,20 @@ def _absolute(X, W, H, penalty, smoothing):
     """
     Y = W @ H
     error = np.abs(X - Y)
-    threshold = 2 * smoothing * X.mean(axis=1, keepdims=True)
-    weight = 1 / np.maximum(error, np.maximum(threshold, _FLOOR))
+    weight = 1 / np.maximum(error, 2 * smoothing * X.mean(axis=1, keepdims=True) + _FLOOR)
     new = _times(W, (weight * X) @ H.T, (weight * Y) @ H.T, penalty)
     increase = (np.abs(X - new @ H) - error).sum(axis=1)
-    return _unless_worse(new, W, increase + penalty.rows(new) - penalty.rows(W))
+    return _unless_worse(W, new, W, penalty, increase, Y.sum(axis=1))
 
 
-def _unless_worse(new, otherwise, increase):
-    """Return the new rows, but the other ones where the objective would increase."""
-    return np.where(increase[:, None] > 0, otherwise, new)
+def _unless_worse(W, new, otherwise, penalty, increase, size):
+    """Return the new rows, but the other ones where the objective would increase.
+
+    An increase of the size of rounding decides nothing: else the rows beside it would, by the
+    order in which sums are formed.
+    """
+    limit = penalty.rows(W) + NEGLIGIBLE * (size + penalty.rows(W))
+    return np.where((increase + penalty.rows(new) > limit)[:, None], otherwise, new)
 
 
 def _smoothing(n_iter):
