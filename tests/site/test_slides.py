@@ -1,21 +1,11 @@
 """The slides (`make slides`): every one fits, every formula is typeset, the keys walk through."""
 
 import pytest
-from jlab import CHROMIUM, FLAGS
-from playwright.sync_api import sync_playwright
 from test_site import NOTEBOOKS, ROOT
 
 DECKS = ROOT / "site/_build/slides"
 SECTIONS = """() => [...document.querySelectorAll('.slides > section')].flatMap(
     (column, h) => [...column.querySelectorAll(':scope > section')].map((_, v) => [h, v]))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
