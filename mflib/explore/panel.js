@@ -166,8 +166,12 @@ function render({ model, el }) {
     }
     draw()
   }
-  // JupyterLab would take arrow keys for itself, and letters for commands.
-  el.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation())
+  // JupyterLab would take arrow keys for itself, and letters for commands; Escape gives it the keys back.
+  el.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") el.closest("[tabindex]")?.focus()
+    const runs = event.key === "Enter" && event.shiftKey
+    if (!runs && !event.ctrlKey && !event.metaKey) event.stopPropagation()
+  })
   el.classList.add("mflib-explorer")
   el.dataset.name = spec.name
   el.append(bar, canvas, status)

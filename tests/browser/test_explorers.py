@@ -157,6 +157,18 @@ def test_keys_on_a_control_are_not_commands_of_jupyterlab(show):
     assert notebook.page.evaluate(active) == before
 
 
+def test_escape_gives_the_keys_back_to_the_notebook(show):
+    explorer, notebook = show(POWER, "Shown().show()", "1 + 1")
+    explorer.press("Step", "ArrowRight")
+    explorer.wait_for({"step": 3})
+    explorer.press("Step", "Escape")
+    notebook.page.keyboard.press("ArrowDown")
+    expect(notebook.page.locator(".jp-Cell").nth(2)).to_be_focused()
+    explorer.press("Step", "Escape")
+    notebook.page.keyboard.press("Shift+Enter")
+    expect(notebook.page.locator(".jp-Cell").nth(2)).to_be_focused()
+
+
 def test_shown_twice_both_move_and_a_reload_finds_them_where_they_were(show):
     *explorers, notebook = show(POWER, "e = Shown()\ne.show()", "e.show()", count=2)
     first, second = explorers
