@@ -21,7 +21,7 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab restore test notebooks format constraints clean site slides check-site bench minutes \
+.PHONY: help lab restore test notebooks format constraints clean site slides pdf check-site bench minutes \
 	address
 
 help: ## list these commands
@@ -65,7 +65,10 @@ site: $(VENV)/.site $(VENDORED)/mathjax ## build the static site in site/_build/
 slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in site/_build/slides (needs npm once)
 	$(BIN)/python tools/make_slides.py
 
-check-site: site slides ## visit every page of the site and every slide in a browser
+pdf: site ## print the lessons on A4 in site/_build/pdf (needs Chromium)
+	$(BIN)/python tools/make_pdf.py
+
+check-site: site slides pdf ## visit every page of the site, every slide and every print in a browser
 	$(BIN)/python -m pytest tests/site
 
 bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md
