@@ -1,8 +1,8 @@
 """What every room asks of its input, and one sentence for what it refuses."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from math import isfinite
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,32 @@ NEGLIGIBLE = 1e3 * np.finfo(float).eps
 # Products up to this size leave room for sums and lengths below the overflow at 1.8e308.
 _LARGEST = 1e300
 
+# Of rows, columns or steps: more than any memory holds, or anybody waits for.
+_MOST = 10**15
+
 Matrix = np.ndarray | sparse.sparray | sparse.spmatrix | LinearOperator
 
 
-def _need(fits: bool, found: str, needed: str) -> None:
+def need(fits: bool, found: str, needed: str) -> None:
     """Refuse what does not fit, in a sentence that says what it is and what is needed."""
     if not fits:
         raise ValueError(f"{found}; {needed} is needed")
+
+
+def shown(value: Any) -> str:
+    """Return a value in one short line, for a sentence about it."""
+    return " ".join(shortened(value).split())
+
+
+def need_value(fits: bool, value: Any, name: str, needed: str) -> None:
+    """Refuse a value that does not fit, and show it."""
+    if not fits:  # a large one takes long to show
+        need(fits, f"{name} is {shown(value)}", needed)
+
+
+def kind(fits: bool, value: Any, name: str, needed: str) -> None:
+    """Refuse what is of another kind than it has to be."""
+    need(fits, f"{name} is a {type(value).__name__}", needed)
 
 
 def no_entries(bad: np.ndarray, name: str, one: str, several: str) -> None:
@@ -59,16 +78,21 @@ def floats(A: ArrayLike, name: str, kind: str = "an array: its rows") -> np.ndar
     A = array(A, name, kind)
     _check_real(A.dtype, name)
     with np.errstate(over="ignore"):  # a long double
-        return A if A.dtype.char in "fd" else A.astype(np.float64)
+        return A.astype(A.dtype.char if A.dtype.char in "fd" else "d", copy=False)
+
+
+def with_gaps(A: ArrayLike, name: str) -> np.ndarray:
+    """Return what `floats` does, NaN where a masked array hides its entries."""
+    numbers = floats(np.ma.getdata(A) if np.ma.is_masked(A) else A, name)
+    return np.where(np.ma.getmask(A), np.nan, numbers)
 
 
 def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
     if not isinstance(A, LinearOperator) and not sparse.issparse(A):
         A = floats(A, name, "a matrix: its rows")
-    _need(A.ndim == 2, f"{name} has shape {A.shape}", "a matrix with two dimensions")
-    if 0 in A.shape:
-        raise ValueError(f"{name} is empty (shape {A.shape}); it needs a row and a column at least")
+    need(A.ndim == 2, f"{name} has shape {A.shape}", "a matrix with two dimensions")
+    need(0 not in A.shape, f"{name} is empty (shape {A.shape})", "a row and a column at least")
     _check_real(A.dtype, name)
     if sparse.issparse(A):
         A = sparse.csr_array(A, dtype=np.float64)
@@ -85,10 +109,24 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     return values
 
 
+def shaped(A: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Return an array, refusing it if its shape is another."""
+    need(A.shape == shape, f"{name} has shape {A.shape}", f"{shape}")
+    return A
+
+
+def mask(M: ArrayLike, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Return an array of bool of that shape."""
+    M = array(M, name)
+    fits = M.shape == shape and M.dtype == bool
+    need(fits, f"{name} has shape {M.shape} and type {M.dtype}", f"bool of shape {shape}")
+    return M
+
+
 def square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as `matrix` does, refusing it if it is not square."""
     A = matrix(A, name)
-    _need(A.shape[0] == A.shape[1], f"{name} has shape {A.shape}", "a square matrix")
+    need(A.shape[0] == A.shape[1], f"{name} has shape {A.shape}", "a square matrix")
     return A
 
 
@@ -99,7 +137,7 @@ def vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
     """
     v = floats(v, name, "a vector: its entries")
     needed = f"a vector of shape ({'n' if n is None else n},)"
-    _need(v.ndim == 1 and n in (None, v.size), f"{name} has shape {v.shape}", needed)
+    need(v.ndim == 1 and n in (None, v.size), f"{name} has shape {v.shape}", needed)
     if not finite(v, name).any():
         raise ValueError(f"{name} is the zero vector, which has no direction")
     v = v.astype(np.float64)
@@ -116,44 +154,58 @@ def number(value: float, name: str) -> float:
     """Return one real, finite number."""
     not_masked(value, name)
     found = np.array(value, dtype=object)  # so that lists of any kind have a shape
-    _need(found.ndim == 0, f"{name} has shape {found.shape}", "a single number")
+    need(found.ndim == 0, f"{name} has shape {found.shape}", "a single number")
     x = np.asarray(found.item())
     fits = x.dtype.kind in "iuf" and isfinite(float(x))
-    _need(fits, f"{name} is {value!r}", "a finite real number")
-    return float(x)
+    need_value(fits, value, name, "a finite real number")
+    x = float(x)
+    need(abs(x) <= _LARGEST, f"{name} is {x}", f"a number of size {_LARGEST:.0e} at most")
+    return x
 
 
 def positive(value: float, name: str) -> float:
     """Return one number above 0."""
     x = number(value, name)
-    _need(x > 0, f"{name} is {value}", "a number above 0")
+    need(x > 0, f"{name} is {value}", "a number above 0")
     return x
 
 
 def non_negative(value: float, name: str) -> float:
     """Return one number of at least 0."""
     x = number(value, name)
-    _need(x >= 0, f"{name} is {value}", "at least 0")
+    need(x >= 0, f"{name} is {value}", "at least 0")
     return x
 
 
 def share(value: float, name: str) -> float:
     """Return one number from 0 to 1."""
     x = number(value, name)
-    _need(0 <= x <= 1, f"{name} is {value}", "a number from 0 to 1")
+    need(0 <= x <= 1, f"{name} is {value}", "a number from 0 to 1")
     return x
 
 
 def count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
     """Return a whole number of at least `smallest`, and at most `largest` if there is such."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}; a whole number is needed")
-    if value < smallest:
-        raise ValueError(f"{name} is {value}; at least {smallest} is needed")
-    if value > (sys.maxsize if largest is None else largest):
-        limit = "a smaller number" if largest is None else f"at most {largest}"
-        raise ValueError(f"{name} is {value}; {limit} is needed")
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    need_value(whole, value, name, "a whole number")
+    need(value >= smallest, f"{name} is {value}", f"at least {smallest}")
+    limit = "a smaller number" if largest is None else f"at most {largest}"
+    need(value <= (_MOST if largest is None else largest), f"{name} is {value}", limit)
     return int(value)
+
+
+def items(value: Any, n: int | None, name: str, needed: str) -> tuple | list:
+    """Return a tuple or list of n items (None: any number but 0)."""
+    fits = isinstance(value, tuple | list) and (len(value) == n if n else len(value) > 0)
+    need_value(fits, value, name, needed)
+    return value
+
+
+def sides(shape: Any, n: int | None = None, largest: int | None = None) -> tuple[int, ...]:
+    """Return a shape of n sides (None: any number) as whole numbers of at least 1."""
+    needed = f"a tuple of {f'{n} ' if n else ''}whole numbers"
+    whole = items(shape, n, "shape", needed)
+    return tuple(count(side, "a side of shape", largest=largest) for side in whole)
 
 
 def limits(tol: float, max_iter: int) -> tuple[float, int]:
@@ -164,14 +216,14 @@ def limits(tol: float, max_iter: int) -> tuple[float, int]:
 def choice(value: str, choices: Iterable[str | None], name: str) -> str:
     """Return one of the choices."""
     choices = tuple(choices)
-    if not isinstance(value, str | int | None) or value not in choices:
-        raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
+    if not isinstance(value, str | int | np.integer | tuple | None) or value not in choices:
+        raise ValueError(f"{name} is {shown(value)}; use one of {', '.join(map(repr, choices))}")
     return value
 
 
 def flag(value: bool, name: str) -> bool:
     """Return True or False."""
-    _need(isinstance(value, bool | np.bool_), f"{name} is {value!r}", "True or False")
+    need_value(isinstance(value, bool | np.bool_), value, name, "True or False")
     return bool(value)
 
 
@@ -186,16 +238,14 @@ def product(W: np.ndarray) -> np.ndarray:
 
 def dense(A: Matrix, name: str = "A") -> np.ndarray:
     """Return A, refusing it if it is sparse or an operator."""
-    if not isinstance(A, np.ndarray):
-        raise ValueError(f"{name} is sparse or an operator; an array is needed here")
+    need(isinstance(A, np.ndarray), f"{name} is sparse or an operator", "an array")
     return A
 
 
 def no_operator(A: Matrix, name: str) -> np.ndarray | sparse.csr_array:
     """Return A, refusing it if it is an operator."""
-    _need(
-        not isinstance(A, LinearOperator), f"{name} is an operator", "an array or a sparse matrix"
-    )
+    fits = not isinstance(A, LinearOperator)
+    need(fits, f"{name} is an operator", "an array or a sparse matrix")
     return A
 
 
@@ -232,8 +282,8 @@ def factors(
     except (TypeError, ValueError):
         raise ValueError(f"the start is no sequence of arrays {names}") from None
     found = [array.shape for array in arrays]
-    sides = zip(sum(wanted, ()), sum(found, ()), strict=False)
-    letters = {side: size for side, size in sides if isinstance(side, str)}
+    pairs = zip(sum(wanted, ()), sum(found, ()), strict=False)
+    letters = {side: size for side, size in pairs if isinstance(side, str)}
     fitting = [tuple(letters.get(side, side) for side in shape) for shape in wanted]
     if found != fitting or 0 in sum(found, ()):
         given, needed = (" and ".join(map(str, s)).replace("'", "") for s in (found, wanted))

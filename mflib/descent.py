@@ -154,15 +154,13 @@ class Quadratic(SmoothProblem):
         self.H = check.dense(check.square(H, "H"), "H")
         if not np.abs(self.H - self.H.T).max() <= 1e-5 * np.abs(self.H).max():
             raise ValueError("H is not symmetric; a Hessian equals its transpose")
-        self.b = check.floats(b, "b")
-        if self.b.shape != (len(self.H),):
-            raise ValueError(f"b has shape {self.b.shape}; {(len(self.H),)} is needed")
-        check.finite(self.b, "b")
+        self.b = check.finite(check.shaped(check.floats(b, "b"), (len(self.H),), "b"), "b")
 
     def as_factors(self, start) -> Point:
         """Return a start as `Point(x)`."""
         return check.factors(start, Point, {"x": (len(self.H),)})
 
+    @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradient(self, factors) -> tuple[float, Point]:
         """Return ½xᵀHx − bᵀx and Hx − b."""
         gradient = self.H @ factors.x - self.b
@@ -223,9 +221,8 @@ def descent_steps(
     >>> [round(next(steps).loss, 6) for _ in range(3)]
     [8.0, 0.0, 0.0]
     """
-    if not isinstance(problem, SmoothProblem):
-        kind = type(problem).__name__
-        raise ValueError(f"problem is a {kind}; one such as FactorizationProblem(X) is needed")
+    needed = "one such as FactorizationProblem(X)"
+    check.kind(isinstance(problem, SmoothProblem), problem, "problem", needed)
     factors, random_state = problem.as_factors(start), check_random_state(random_state)
     alternating = check.choice(updates, get_args(Updates), "updates") == "alternating"
     with np.errstate(over="ignore", invalid="ignore"):
@@ -348,6 +345,7 @@ def gradient_descent(
     diverged at step 8: η = 0.45 is 2.25 × the critical 1/σ₁ = 0.2
     """
     tol, max_iter = check.limits(tol, max_iter)
+    check.kind(watch is None or callable(watch), watch, "watch", "a function of an iterate")
     steps = descent_steps(problem, start, learning_rate, updates=updates, random_state=random_state)
     first = lowest = next(steps)
     large = max(abs(first.objective), problem.loss_at_zero(first.factors))
@@ -494,11 +492,11 @@ def classify_losses(
     """
     losses = check.floats(losses, "losses")
     if losses.ndim == 1 and losses.size:
-        reference = losses[0] if reference is None else check.number(reference, "reference")
+        reference = float(losses[0]) if reference is None else check.number(reference, "reference")
         if any(has_exploded(loss, reference) for loss in losses):
             return "diverged"
-    if losses.ndim != 1 or losses.size < 32:
-        raise ValueError(f"losses has shape {losses.shape}; at least 32 losses are needed")
+    fits = losses.ndim == 1 and losses.size >= 32
+    check.need(fits, f"losses has shape {losses.shape}", "a vector of at least 32 losses")
     check.no_negative(losses, "losses", "this")
     rises = np.diff(losses) > 1e-12 * losses.max()  # more than rounding
     half = losses[losses.size // 2 :]

@@ -695,8 +695,7 @@ def _as_block(start, n, random_state):
         k = check.count(start, "k", largest=n)
         return np.linalg.qr(check_random_state(random_state).standard_normal((n, k)))[0]
     start = check.dense(check.matrix(getattr(start, "eigenvectors", start), "start"), "start")
-    if start.shape[0] != n:
-        raise ValueError(f"start has shape {start.shape}; {n} rows are needed, as in A")
+    check.shaped(start, (n, start.shape[1]), "start")
     if np.linalg.matrix_rank(start) < start.shape[1]:
         raise ValueError("the columns of start are linearly dependent; independent ones are needed")
     return np.linalg.qr(start)[0]

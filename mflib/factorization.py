@@ -240,8 +240,8 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
     X = check.no_operator(check.matrix(X, "X"), "X")
     found = truncated_svd(X, 1, random_state=random_state)
     warn_unless_converged(found)
-    (sigma,) = found.singular_values
-    return float(1 / sigma) if sigma > 0 else inf
+    (sigma,) = found.singular_values.tolist()
+    return 1 / sigma if sigma > 0 else inf
 
 
 def _regularized(gradient, strength, factor):
@@ -266,9 +266,6 @@ def _check_mask(X, mask):
     """Return an array, 0 where the mask is False, and the mask."""
     if sparse.issparse(X):
         raise ValueError("X is sparse, where the stored entries are the observed ones; mask is not")
-    X, mask = check.floats(X, "X"), check.array(mask, "mask")
-    if mask.shape != X.shape or mask.dtype != bool:
-        raise ValueError(
-            f"mask has shape {mask.shape} and type {mask.dtype}; bool of shape {X.shape} is needed"
-        )
+    X = check.floats(X, "X")
+    mask = check.mask(mask, X.shape, "mask")
     return np.where(mask, X, 0.0), mask

@@ -155,8 +155,7 @@ def _equations(values, mask, V, regularization):
         raise ValueError("values and mask are not two sparse arrays of one shape")
     check.floats(values.data, "values")
     strengths = check.floats(regularization, "regularization").astype(V.dtype)
-    if not strengths.min() >= 0:
-        raise ValueError(f"regularization is {strengths.min()}; at least 0 is needed")
+    check.need(strengths.min() >= 0, f"regularization is {strengths.min()}", "at least 0")
     strengths = np.broadcast_to(strengths, mask.shape[:1])
     for rows in blocks_of_rows(len(strengths), V.shape[-1] ** 2, MEMORY):
         grams = gram_matrices(mask[rows], V)

@@ -183,7 +183,8 @@ class Loss:
         >>> round(find_loss("absolute").negative_log_likelihood([1, 3], 2), 4)  # 2 + 2 log 2
         3.3863
         """
-        return float(self.negative_log_density(X, Y, noise).sum())
+        with np.errstate(over="ignore"):
+            return float(self.negative_log_density(X, Y, noise).sum())
 
     def dispersion(self, noise: float = 1.0) -> float:
         """Return d(s): the negative log-likelihood is loss/d plus terms without Y.
@@ -195,6 +196,7 @@ class Loss:
         """
         return self._check_noise(noise) ** self.noise_power
 
+    @_quietly
     def variance(self, Y: ArrayLike, noise: float = 1.0) -> np.ndarray:
         """Return the variance of the data around the reconstruction Y, entry by entry.
 
@@ -218,9 +220,9 @@ class Loss:
 
         It keeps single precision, and takes infinite numbers.
         """
-        Y = np.asarray(Y, np.result_type(Y, np.float32))
-        return self._mean(self._check_reconstruction(Y))
+        return self._mean(self._check_reconstruction(check.floats(Y, "Y")))
 
+    @_quietly
     def best_constant(self, X: np.ndarray) -> float:
         """Return the y of smallest loss among the reconstructions that are y everywhere.
 
@@ -235,6 +237,7 @@ class Loss:
         X = self.check_data(np.asarray(X))
         return self._score(float(X.mean(dtype=np.float64)), 1 / (X.size + 1))
 
+    @_quietly
     def sample(self, Y: ArrayLike, noise: float = 1.0, random_state=None) -> np.ndarray:
         """Draw data around the reconstruction Y.
 
@@ -297,6 +300,7 @@ class Loss:
 
     def _check_noise(self, noise):
         noise = check.positive(noise, "noise")
+        check.need(1e-150 <= noise <= 1e150, f"noise is {noise}", "1e-150 to 1e150")
         if self.noise_parameter is None and noise != 1:
             raise ValueError(f"noise is {noise}; {self.noise_model} noise has no parameter")
         return noise
@@ -386,7 +390,9 @@ class KullbackLeiblerLoss(Loss):
         return _beyond_stirling(X)
 
     def _sample(self, Y, s, random_state):
-        return random_state.poisson(self._mean(Y))
+        mean, why = self._mean(Y), "with a mean too large to draw counts"
+        check.no_entries(mean > np.iinfo("l").max / 2, "Y", f"entry {why}", f"entries {why}")
+        return random_state.poisson(mean)
 
     def _outside(self, A):
         return A < 0
@@ -471,7 +477,8 @@ class PoissonLoss(KullbackLeiblerLoss):
     takes_scores = True
 
     def _entries(self, X, Y):
-        return np.exp(Y) - X * Y - X + xlogy(X, X)
+        loss = np.exp(Y) - X * Y - X + xlogy(X, X)
+        return np.where(np.isnan(loss), np.inf, loss)  # ∞ − ∞: eʸ or x log x wins
 
     def _gradient(self, X, Y):
         return np.exp(Y) - X
@@ -547,6 +554,11 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
     array of the common shape
         Its sum is the divergence of the matrices.
 
+    Raises
+    ------
+    ValueError
+        If X or Y lies outside the domain, or a power of them overflows.
+
     Examples
     --------
     >>> [round(float(beta_divergence(3, 2, beta)), 4) for beta in (2, 1.5, 1, 0.5, 0)]
@@ -562,13 +574,15 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
             f"X or Y is outside the domain for beta = {beta:g}; "
             "X, Y >= 0 are needed, and Y > 0 if beta < 1, and X > 0 if beta <= 0"
         )
-    return (X**beta + (beta - 1) * Y**beta - beta * X * Y ** (beta - 1)) / (beta * (beta - 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        d = X**beta + (beta - 1) * Y**beta - beta * X * Y ** (beta - 1)
+    return check.finite(d / (beta * (beta - 1)), "the β-divergence")
 
 
 def _log_ratio(X, Y):
     """Return log(X / Y), also where the quotient leaves the range of numbers."""
     (x, power_of_x), (y, power_of_y) = np.frexp(X), np.frexp(Y)
-    return np.log(x / y) + (power_of_x - power_of_y) * np.log(2)
+    return np.log(abs(x / y)) + (power_of_x - power_of_y) * np.log(2)
 
 
 def _beyond_stirling(x):
@@ -579,7 +593,8 @@ def _beyond_stirling(x):
 
 def _as_array(X, name):
     """Return a real, finite array of at most two dimensions."""
-    return check.matrix(np.atleast_2d(X), name).reshape(np.shape(X))
+    X = check.array(X, name)
+    return check.matrix(np.atleast_2d(X), name).reshape(X.shape)
 
 
 def _broadcast(X, Y):

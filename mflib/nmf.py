@@ -170,7 +170,9 @@ def nmf_steps(
     >>> [round(next(steps).loss, 3) for _ in range(3)]
     [5.5, 0.0, 0.0]
     """
+    check.kind(isinstance(problem, NMFProblem), problem, "problem", "an NMFProblem")
     update, X = _find_update(problem.entry_loss, solver), problem.X
+    check.flag(update_H, "update_H")
     by_rows = isinstance(X, np.ndarray) and problem.entry_loss.name != "squared"
     transposed = X.T.copy() if by_rows else X.T
 
@@ -465,12 +467,12 @@ def _with_data(X, data):
 
 
 def _check_size(size, name, bound):
-    if size > 0 and not 1 / bound <= size <= bound:
-        raise ValueError(f"{name} is {size:.1e}; NMF needs {1 / bound:.0e} to {bound:.0e}")
+    fits = size == 0 or 1 / bound <= size <= bound
+    check.need(fits, f"{name} is {size:.1e}", f"{1 / bound:.0e} to {bound:.0e}")
 
 
 def _check_penalty(penalty, name):
-    l1, l2 = penalty
+    l1, l2 = check.items(penalty, 2, name, "a pair (l1, l2)")
     return Penalty(check.non_negative(l1, f"l1 of {name}"), check.non_negative(l2, f"l2 of {name}"))
 
 
@@ -641,39 +643,37 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         W = check.matrix(W, "W")
-        if W.shape[1] != self.n_components_:
-            raise ValueError(f"W has {W.shape[1]} columns; {self.n_components_} are needed")
-        return W @ self.components_
+        return check.shaped(W, (W.shape[0], self.n_components_), "W") @ self.components_
 
     def _problem(self, X, reset):
         """Return the problem, its penalties scaled as in scikit-learn."""
         check.not_masked(X, "X")
-        options = {"accept_sparse": ("csr", "csc"), "ensure_non_negative": True}
-        X = validate_data(self, X, reset=reset, **options)
+        X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_non_negative=True)
         alpha_W = check.non_negative(self.alpha_W, "alpha_W")
-        alpha_H = alpha_W if self.alpha_H == "same" else check.non_negative(self.alpha_H, "alpha_H")
+        alpha_H = alpha_W if str(self.alpha_H) == "same" else self.alpha_H
         l1_ratio = check.share(self.l1_ratio, "l1_ratio")
-        strengths = X.shape[1] * alpha_W, X.shape[0] * alpha_H
+        strengths = X.shape[1] * alpha_W, X.shape[0] * check.non_negative(alpha_H, "alpha_H")
         penalty_W, penalty_H = [Penalty(l1_ratio * s, (1 - l1_ratio) * s) for s in strengths]
         return NMFProblem(X, loss=self.loss, penalty_W=penalty_W, penalty_H=penalty_H)
 
     def _start(self, problem, W, H):
         """Return the start, with a warning if its zeros would stay for ever."""
-        if self.init == "custom":
+        init = check.choice(self.init, ("nndsvd", "nndsvda", "random", "custom", None), "init")
+        k = self.n_components
+        k = None if str(k) == "auto" else check.count(k, "n_components")  # an array has no truth
+        if init == "custom":
             if W is None or H is None:
                 raise ValueError("init is 'custom', so W and H must be passed to fit")
             start = problem.as_factors((W, H))
-            if self.n_components not in ("auto", len(start.H)):
-                raise ValueError(f"H has {len(H)} rows; n_components is {self.n_components}")
+            check.shaped(start.H, (k or len(start.H), start.H.shape[1]), "H")
         elif W is not None or H is not None:
-            raise ValueError(f"W and H are passed, but init is {self.init!r}; 'custom' uses them")
+            raise ValueError(f"W and H are passed, but init is {init!r}; 'custom' uses them")
         else:
-            n = problem.X.shape[1]
-            k = check.count(n if self.n_components == "auto" else self.n_components, "n_components")
-            init = self.init or ("nndsvda" if k <= min(problem.X.shape) else "random")
+            k = k or problem.X.shape[1]
+            init = init or ("nndsvda" if k <= min(problem.X.shape) else "random")
             start = initial_factors(problem.X, k, init=init, random_state=self.random_state)
         multiplies = _find_update(problem.entry_loss, self.solver) is not _coordinate_descent
-        if multiplies and self.init in ("custom", "nndsvd") and not all(map(np.all, start)):
+        if multiplies and init in ("custom", "nndsvd") and not all(map(np.all, start)):
             warn(
                 "the start has zeros, and multiplicative updates keep them; use init='nndsvda', or "
                 "add a small number to W and H",
@@ -685,7 +685,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Tell scikit-learn which data this estimator takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
-        tags.input_tags.sparse = getattr(self.loss, "name", self.loss) in _SPARSE
+        tags.input_tags.sparse = str(getattr(self.loss, "name", self.loss)) in _SPARSE
         return tags
 
 

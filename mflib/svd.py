@@ -113,7 +113,7 @@ def numerical_rank(
     2
     """
     singular_values = _check_singular_values(singular_values)
-    precision = max(_check_shape(shape)) * np.finfo(float).eps
+    precision = max(check.sides(shape, 2)) * np.finfo(float).eps
     rtol = precision if rtol is None else check.non_negative(rtol, "rtol")
     return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
 
@@ -156,12 +156,13 @@ def left_vectors(
     A, V = check.matrix(A), check.dense(check.matrix(V, "V"), "V")
     singular_values = _check_singular_values(singular_values)
     (m, n), k = A.shape, len(singular_values)
-    if V.shape != (n, k):
-        raise ValueError(f"V has shape {V.shape}; ({n}, {k}) is needed, a column for each σ")
+    check.shaped(V, (n, k), "V")  # a column for each σ
     check.count(k, "the number of columns of V", largest=m)  # there are m left vectors
     rtol = _half_precision(A.shape) if rtol is None else rtol
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
-    return _complete(multiply(A, V[:, :rank]) / singular_values[:rank], k)
+    with np.errstate(over="ignore"):
+        U = multiply(A, V[:, :rank]) / singular_values[:rank]
+    return _complete(check.finite(U, "A V / singular_values"), k)
 
 
 def svd_from_eigen(A: Matrix) -> SVD:
@@ -544,7 +545,7 @@ def optimal_hard_threshold(
     >>> round(optimal_hard_threshold((3, 3), singular_values=[9, 1, 0.9]), 3)
     2.858
     """
-    smaller, larger = sorted(_check_shape(shape))
+    smaller, larger = sorted(check.sides(shape, 2))
     beta = smaller / larger
     factor = sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + sqrt(beta**2 + 14 * beta + 1)))
     if (noise is None) == (singular_values is None):
@@ -552,9 +553,7 @@ def optimal_hard_threshold(
     if noise is not None:
         return factor * sqrt(larger) * check.non_negative(noise, "noise")
     singular_values = _check_singular_values(singular_values)
-    if len(singular_values) != smaller:
-        given = len(singular_values)
-        raise ValueError(f"{given} singular values are given; the median needs all {smaller}")
+    check.shaped(singular_values, (smaller,), "singular_values")  # the median needs all
     return factor / sqrt(marchenko_pastur_median(beta)) * float(np.median(singular_values))
 
 
@@ -698,12 +697,6 @@ def _check_transposable(A):
         except NotImplementedError:
             raise ValueError("A is an operator without a transpose; give it rmatvec") from None
     return A
-
-
-def _check_shape(shape):
-    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
-        raise ValueError(f"shape is {shape!r}; two whole numbers (m, n) are needed")
-    return [check.count(side, "a side of shape") for side in shape]
 
 
 def _check_singular_values(singular_values):

@@ -187,10 +187,12 @@ def refuse_loss(loss):
         ),
         (lambda: ObservedEntries([["a", "b"]], [1], row_labels="a"), "pairs holds labels; further"),
         (
-            lambda: ObservedEntries(PAIRS, [1, 2], row_labels="aa", column_labels="abc"),
+            lambda: ObservedEntries(
+                PAIRS, [1, 2], row_labels=["a", "a"], column_labels=list("abc")
+            ),
             "row_labels names some of them twice",
         ),
-        (lambda: ObservedEntries(PAIRS, [1]), r"values has shape \(1,\); one per pair is needed"),
+        (lambda: ObservedEntries(PAIRS, [1]), r"values has shape \(1,\); \(2,\) is needed"),
         (lambda: ObservedEntries(PAIRS, [1, np.nan]), "values has 1 entry that is NaN or infinite"),
         (lambda: ObservedEntries(PAIRS, [1, 2], (2, 2)), r"shape is \(2, 2\), but the pairs need"),
         (
@@ -198,15 +200,18 @@ def refuse_loss(loss):
             "values has masked entries; values for all of them are needed here",
         ),
         (lambda: ObservedEntries(PAIRS, ["a", "b"]), "values holds entries of type object; real n"),
-        (lambda: ObservedEntries(PAIRS, [1, 2], 3), "shape is 3; two whole numbers are needed"),
-        (lambda: ObservedEntries(PAIRS, [1, 2], (2.5, 3)), "each number of shape is 2.5; a whole"),
+        (lambda: ObservedEntries(PAIRS, [1, 2], 3), "shape is 3; a tuple of 2 whole numbers"),
+        (lambda: ObservedEntries(PAIRS, [1, 2], (2.5, 3)), "a side of shape is 2.5; a whole"),
         (lambda: ObservedEntries(PAIRS, [1, 1e50]).astype(np.float32), "values are too large for"),
-        (lambda: ObservedEntries(PAIRS, [1, 2], row_labels="a"), "row_labels has 1 labels; 2 are"),
+        (
+            lambda: ObservedEntries(PAIRS, [1, 2], row_labels="a"),
+            r"row_labels has shape \(\); \(2,\)",
+        ),
         (lambda: ObservedEntries.from_dense([[1, np.inf]]), "X has 1 entry that is NaN or infin"),
         (lambda: ObservedEntries.from_dense([[np.nan]]), "pairs is empty"),
         (lambda: ObservedEntries.from_sparse([[1]]), "X is a list; a SciPy sparse matrix is need"),
         (lambda: ObservedEntries.from_frame(pd.DataFrame([[1]]), row=0), "row, column and value"),
-        (lambda: CompletionProblem(PAIRS), "entries is a list; ObservedEntries are needed"),
+        (lambda: CompletionProblem(PAIRS), "entries is a list; ObservedEntries is needed"),
         (lambda: begin(ENTRIES, regularization=-1), "regularization is -1; at least 0 is needed"),
         (lambda: begin(ENTRIES, weighting="n"), "weighting is 'n'; use one of 'count', 'constant'"),
         (lambda: begin(ENTRIES, loss="hinge"), "loss is 'hinge'; use one of 'squared', 'log"),
@@ -695,7 +700,7 @@ def test_no_step_of_implicit_als_increases_the_objective(seed, dtype, strength):
 
 
 def test_counts_are_above_zero():
-    with pytest.raises(ValueError, match=r"^values holds 0.0; counts above 0 are needed"):
+    with pytest.raises(ValueError, match=r"^values holds 0.0; a count above 0 in each place"):
         ImplicitProblem(ObservedEntries([[0, 0]], [0]))
     with pytest.raises(ValueError, match=r"^confidence is 0; a number above 0 is needed"):
         ImplicitProblem(counts(), confidence=0)

@@ -673,7 +673,7 @@ def test_a_bad_vector_is_refused(taker, v, sentence):
         (lambda: orthogonal_steps(A, 3), "k is 3; at most 2 is needed"),
         (lambda: orthogonal_steps(A, True), "k is True; a whole number is needed"),
         (lambda: orthogonal_steps(A, [1, 0]), r"start has shape \(2,\); a matrix with two"),
-        (lambda: orthogonal_steps(A, [[1, 0]]), r"start has shape \(1, 2\); 2 rows are"),
+        (lambda: orthogonal_steps(A, [[1, 0]]), r"start has shape \(1, 2\); \(2, 2\)"),
         (lambda: orthogonal_steps(A, np.ones((2, 2))), "columns of start are linearly dependent"),
         (lambda: orthogonal_steps(A, np.eye(2, 3)), "columns of start are linearly dependent"),
         (lambda: orthogonal_steps(A, sparse.eye_array(2)), "start is sparse or an operator"),

@@ -333,3 +333,22 @@ def test_the_beta_divergence_is_homogeneous_positive_and_joins_three_losses(x, y
 def test_bad_input_is_refused(call, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         call()
+
+
+def test_what_exceeds_the_range_of_numbers_is_infinite_and_not_nan():
+    assert find_loss("kullback-leibler").value(1.0, -0.0) == np.inf
+    assert find_loss("poisson").value([1.0, 2.0], [1e308, 0.0]) == np.inf
+    assert find_loss("poisson").value(1e308, 1.0) == np.inf
+    assert find_loss("absolute").negative_log_likelihood([1e308, 1e308], 0.0) == np.inf
+    assert find_loss("itakura-saito").variance(1e200) == np.inf
+
+
+def test_counts_too_large_to_draw_are_refused():
+    with pytest.raises(ValueError, match="Y has 1 entry with a mean too large to draw counts"):
+        find_loss("poisson").sample([1.0, 1e3])
+
+
+@pytest.mark.parametrize("noise", [1e-200, 1e200])
+def test_a_noise_without_a_square_is_refused(noise):
+    with pytest.raises(ValueError, match="1e-150 to 1e150 is needed"):
+        find_loss("itakura-saito").sample(1.0, noise)

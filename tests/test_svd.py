@@ -468,8 +468,8 @@ REFUSALS = {
         SLIDE, np.eye(6), np.ones(6)
     ),
     "V is sparse or an operator; an array": lambda: left_vectors(A, sparse.eye_array(3), [1, 0, 0]),
-    "shape is 3; two whole numbers (m, n) are needed": lambda: numerical_rank([1], 3),
-    "shape is (3, 4, 5); two whole numbers": lambda: optimal_hard_threshold((3, 4, 5), noise=1),
+    "shape is 3; a tuple of 2 whole numbers is needed": lambda: numerical_rank([1], 3),
+    "shape is (3, 4, 5); a tuple of 2": lambda: optimal_hard_threshold((3, 4, 5), noise=1),
     "a side of shape is 2.5; a whole number": lambda: numerical_rank([1], (2.5, 2)),
     "singular_values has masked entries": lambda: eckart_young_error(
         np.ma.masked_less([2, 1], 2), 1
@@ -480,7 +480,9 @@ REFUSALS = {
     "ord is 'nuc'; use one of 'fro', 2": lambda: eckart_young_error([2, 1], 1, ord="nuc"),
     "pass either noise (if known)": lambda: optimal_hard_threshold((3, 4)),
     "noise is -1; at least 0 is needed": lambda: optimal_hard_threshold((3, 4), noise=-1),
-    "2 singular values are given": lambda: optimal_hard_threshold((3, 4), singular_values=[2, 1]),
+    "singular_values has shape (2,); (3,) is needed": lambda: optimal_hard_threshold(
+        (3, 4), singular_values=[2, 1]
+    ),
     "beta is 2.0; a number from 0 to 1": lambda: marchenko_pastur_median(2),
     "beta is 0; a number above 0": lambda: marchenko_pastur_median(0),
     "rtol is -1; at least 0 is needed": lambda: numerical_rank([1], (1, 1), rtol=-1),

@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from mflib import _validation as check
-from mflib.completion import ObservedEntries
+from mflib.completion import ALS, ObservedEntries
 from mflib.descent import (
     Quadratic,
     classify_losses,
@@ -54,6 +54,8 @@ REFUSALS = {
     "x is True; a finite real number is needed": lambda: check.number(True, "x"),
     "x is nan; a finite real number is needed": lambda: check.positive(np.nan, "x"),
     "x is -inf; a finite real number is needed": lambda: check.share(-np.inf, "x"),
+    "x is 1e+308; a number of size 1e+300 at most is needed": lambda: check.number(1e308, "x"),
+    "x is -1e+308; a number of size 1e+300 at most": lambda: check.number(-1e308, "x"),
     "x has shape (1,); a single number is needed": lambda: check.non_negative([1], "x"),
     "learning_rate is 0; a number above 0 is needed": lambda: check.positive(0, "learning_rate"),
     "noise is -0.5; at least 0 is needed": lambda: check.non_negative(-0.5, "noise"),
@@ -67,6 +69,17 @@ REFUSALS = {
     "k is 4; at most 3 is needed": lambda: check.count(4, "k", largest=3),
     "k is -1; at least 0 is needed": lambda: check.count(-1, "k", smallest=0, largest=3),
     f"n is {10**30}; a smaller number is needed": lambda: check.count(10**30, "n"),
+    f"n is {10**18}; a smaller number is needed": lambda: check.count(10**18, "n"),
+    "n is array([[1., 0... [0., 1.]]); a whole number": lambda: check.count(np.eye(2), "n"),
+    "shape is 3; a tuple of 2 whole numbers is needed": lambda: check.sides(3, 2),
+    "shape is (); a tuple of whole numbers is needed": lambda: check.sides(()),
+    "a side of shape is 2.5; a whole number is needed": lambda: check.sides((4, 2.5)),
+    "penalty is (1,); a pair is needed": lambda: check.items((1,), 2, "penalty", "a pair"),
+    "problem is a list; a Problem is needed": lambda: check.kind(False, [], "problem", "a Problem"),
+    "mask has shape (2,) and type int64; bool of shape (2,) is needed": lambda: check.mask(
+        np.arange(2, dtype="i8"), (2,), "mask"
+    ),
+    "b has shape (2,); (3,) is needed": lambda: check.shaped(np.ones(2), (3,), "b"),
     "tol is -1; at least 0 is needed": lambda: check.limits(-1, 9),
     "max_iter is -1; at least 0 is needed": lambda: check.limits(0, -1),
     "max_iter is 2.5; a whole number is needed": lambda: check.limits(0, 2.5),
@@ -77,9 +90,7 @@ REFUSALS = {
     "init is ['a']; use one of 'a', None": lambda: check.choice(["a"], ("a", None), "init"),
     "biases is 1; True or False is needed": lambda: check.flag(1, "biases"),
     "biases is 'no'; True or False is needed": lambda: check.flag("no", "biases"),
-    "H is sparse or an operator; an array is needed here": lambda: check.dense(
-        sparse.eye_array(2), "H"
-    ),
+    "H is sparse or an operator; an array is needed": lambda: check.dense(sparse.eye_array(2), "H"),
     "X has 1 negative entry; NMF needs X >= 0": lambda: check.no_negative(
         np.array([[1, -2]]), "X", "NMF"
     ),
@@ -192,10 +203,12 @@ def test_what_a_mask_hides_is_no_data():
         FactorizationProblem,
         NMFProblem,
         NMF(1).fit,
+        ALS(1).fit,
+        lambda y: ALS(1).fit(np.argwhere(np.ones((3, 3))), np.ma.ravel(y)),
         lambda X: truncated_svd(X, 1),
         lambda X: find_loss("squared").entries(X, 1),
     ):
-        with pytest.raises(ValueError, match=r"^[AX] has masked entries; values for all of them"):
+        with pytest.raises(ValueError, match=r"^[AXy] has masked entries; values for all of them"):
             use(hidden)
     assert_array_equal(check.matrix(np.ma.array([[1.0, 2.0]])), [[1, 2]])
     entries = ObservedEntries.from_dense(hidden)

@@ -66,6 +66,7 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
     >>> [round(next(steps).loss, 4) for _ in range(3)]
     [1.0, 0.0801, 0.0193]
     """
+    check.kind(isinstance(problem, CompletionProblem), problem, "problem", "a CompletionProblem")
     check.choice(solver, ("numpy", "compiled"), "solver")
     if problem.entry_loss.name != "squared":
         raise ValueError(f"loss is {problem.entry_loss.name!r}; least squares need 'squared'")

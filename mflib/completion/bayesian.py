@@ -75,6 +75,7 @@ def bayesian_als_steps(
     >>> [round(next(steps).loss) for _ in range(5)]
     [690, 248, 119, 57, 20]
     """
+    check.kind(isinstance(problem, CompletionProblem), problem, "problem", "a CompletionProblem")
     if problem.entry_loss.name != "squared" or problem.non_negative:
         raise ValueError("draws need the squared loss and factors that may be negative")
     factors = problem.as_factors(start)
@@ -232,7 +233,7 @@ class BayesianALS(CompletionEstimator):
         return super()._start(problem, unit=spread(problem) ** 0.25)
 
     def _steps(self, problem, start):
-        first = check.share(self.burn_in, "burn_in") * self.max_iter
+        first = check.share(self.burn_in, "burn_in") * check.count(self.max_iter, "max_iter")
         self.samples_, variances = [], []
         for step in bayesian_als_steps(problem, start, random_state=self._random_state):
             if step.n_iter > first or step.n_iter == self.max_iter:

@@ -19,7 +19,7 @@ from scipy import sparse
 from mflib import _validation as check
 
 # Rows and columns are numbered with 32 bits in the sparse matrices.
-_LARGEST = np.iinfo(np.int32).max - 1
+_LARGEST = np.int64(np.iinfo(np.int32).max - 1)
 
 # A table may have so many more rows (or columns) than entries: beyond it, ids are no positions.
 _MOST_EMPTY = 10**6
@@ -96,8 +96,7 @@ class ObservedEntries:
         >>> ObservedEntries.from_sparse(csr_array([[5, 0, 3], [0, 4, 0]])).values
         array([5., 3., 4.])
         """
-        if not sparse.issparse(X):
-            raise ValueError(f"X is a {type(X).__name__}; a SciPy sparse matrix is needed")
+        check.kind(sparse.issparse(X), X, "X", "a SciPy sparse matrix")
         if X.dtype.kind in "biu":  # a sum of small whole numbers might not fit
             X = X.astype(np.float64)
         X = sparse.csr_array(X, copy=True)
@@ -114,9 +113,7 @@ class ObservedEntries:
         >>> ObservedEntries.from_dense([[5, np.nan, 3], [np.nan, 4, np.nan]]).pairs.tolist()
         [[0, 0], [0, 2], [1, 1]]
         """
-        if np.ma.is_masked(X):
-            X = X.astype(np.float64).filled(np.nan)
-        X = np.asarray(X)
+        X = check.with_gaps(X, "X")
         check.matrix(np.nan_to_num(X, nan=0, posinf=np.inf, neginf=-np.inf), "X")
         pairs = np.argwhere(~np.isnan(X))
         return cls(pairs, X[tuple(pairs.T)], X.shape)
@@ -142,13 +139,16 @@ class ObservedEntries:
         >>> entries.row_labels.tolist(), entries.pairs.tolist()
         ([1234, 77000], [[1, 0], [0, 0]])
         """
-        names = (row, column, value)
-        if names == (None, None, None):
-            entries = cls.from_dense(as_table(frame.to_numpy(na_value=np.nan)))
+        check.kind(hasattr(frame, "columns"), frame, "frame", "a pandas frame")
+        names = [name for name in (row, column, value) if name is not None]
+        if not names:
+            entries = cls.from_dense(as_table(frame.to_numpy(na_value=np.nan), "frame"))
             pairs, values, labels = entries.pairs, entries.values, (frame.index, frame.columns)
-        elif None in names:
+        elif len(names) < 3:
             raise ValueError("row, column and value are needed together, or none of them")
         else:
+            for name in names:
+                check.choice(name, frame.columns, "the name of a column")
             sides = [frame[name].factorize(sort=True) for name in (row, column)]
             pairs, labels = np.column_stack([codes for codes, _ in sides]), [x for _, x in sides]
             values = frame[value].to_numpy()
@@ -221,23 +221,21 @@ class ObservedEntries:
         return entries
 
 
-def as_table(X: ArrayLike) -> np.ndarray:
+def as_table(X: ArrayLike, name: str) -> np.ndarray:
     """Return an array: of numbers, if all are, and else of objects as they are."""
-    table = np.asarray(X)
+    table = check.array(X, name)
     if table.dtype.kind in "OUS":
         objects = np.array(X, dtype=object)
-        numbers = np.array(objects.tolist())
+        numbers = check.array(objects.tolist(), name)
         table = numbers if numbers.dtype.kind in "biuf" else objects
     return table
 
 
 def as_pairs(pairs: ArrayLike) -> np.ndarray:
     """Return an array (n_entries, 2) of numbers or of labels, refusing other shapes."""
-    X = as_table(pairs)
-    if X.shape[1:] != (2,):
-        raise ValueError(f"pairs has shape {X.shape}; shape (n_entries, 2) is needed: row, column")
-    if len(X) == 0:
-        raise ValueError("pairs is empty; one observed entry is needed at least")
+    X = as_table(pairs, "pairs")
+    check.need(X.shape[1:] == (2,), f"pairs has shape {X.shape}", "shape (n_entries, 2)")
+    check.need(len(X) > 0, "pairs is empty", "one observed entry at least")
     return X
 
 
@@ -283,15 +281,14 @@ def table_shape(positions: np.ndarray, known: tuple[int, int] = (0, 0)) -> tuple
 
 def check_entries(entries: ObservedEntries) -> ObservedEntries:
     """Refuse what holds no observed entries."""
-    if not isinstance(entries, ObservedEntries):
-        raise ValueError(f"entries is a {type(entries).__name__}; ObservedEntries are needed")
+    check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
     return entries
 
 
 def check_float_type(dtype):
     """Return float32 or float64, one of the types of arithmetic."""
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}; float32 or float64 is needed")
+    fits = isinstance(dtype, type | np.dtype) and dtype in (np.float32, np.float64)
+    check.need_value(fits, dtype, "dtype", "float32 or float64")
     return dtype
 
 
@@ -322,9 +319,7 @@ def _follow(known, labels, positions, size):
 
 
 def _check_shape(shape, positions):
-    if np.shape(shape) != (2,):
-        raise ValueError(f"shape is {shape!r}; two whole numbers are needed: rows, columns")
-    m, n = (check.count(size, "each number of shape", largest=_LARGEST + 1) for size in shape)
+    m, n = check.sides(shape, 2, largest=_LARGEST + 1)
     needed = tuple((positions.max(axis=0) + 1).tolist())
     if np.less((m, n), needed).any():
         raise ValueError(f"shape is {(m, n)}, but the pairs need {needed} at least")
@@ -332,19 +327,14 @@ def _check_shape(shape, positions):
 
 
 def _check_values(values, n):
-    check.not_masked(values, "values")
-    values = np.array(check.floats(as_table(values), "values"))
-    if values.shape != (n,):
-        raise ValueError(f"values has shape {values.shape}; one per pair is needed, shape ({n},)")
-    return check.finite(values, "values")
+    values = np.array(check.floats(as_table(values, "values"), "values"))
+    return check.finite(check.shaped(values, (n,), "values"), "values")  # one per pair
 
 
 def _check_labels(labels, n, name):
     if labels is None:
         return None
-    if len(labels) != n:
-        raise ValueError(f"{name} has {len(labels)} labels; {n} are needed")
-    labels = np.asarray(labels)
+    labels = check.shaped(check.array(labels, name), (n,), name)
     if len(set(labels.tolist())) < n:
         raise ValueError(f"{name} names some of them twice; each needs a label of its own")
     return labels

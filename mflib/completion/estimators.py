@@ -75,6 +75,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         limits = check.limits(self.tol, self.max_iter)
         problem, start = self._begin(X, y)
         if validation is not None:
+            validation = check.items(validation, 2, "validation", "a pair (X, y)")
             validation = self._entries(*validation, reset=False)
             problem.entry_loss.check_data(validation.values, "values")
             self.history_["validation_loss"] = []
@@ -127,7 +128,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         row = self._place(row, "row")
         candidates = self.column_counts_ > 0
-        if exclude_seen and row < len(self.row_counts_):
+        if check.flag(exclude_seen, "exclude_seen") and row < len(self.row_counts_):
             candidates[self._seen.indices[slice(*self._seen.indptr[[row, row + 1]])]] = False
         columns = np.flatnonzero(candidates)
         return self._best(columns, self._expectations(np.full_like(columns, row), columns), n)
@@ -185,7 +186,9 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         """Return observed entries, in a table that begins with the one of the last ones."""
         known = (0, 0) if reset else self._seen.shape
         if not isinstance(X, ObservedEntries):
-            X = as_table(X) if isinstance(X, list | tuple) else X
+            check.not_masked(X, "X")
+            check.not_masked(y, "y")
+            X = as_table(X, "X") if isinstance(X, list | tuple) else X
             X, y = validate_data(self, X, y, reset=reset, dtype=None, y_numeric=True)
             X = as_pairs(X)
             positions = X.dtype.kind in "biuf"
@@ -200,7 +203,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         """Return the positions of rows and columns that someone asks for."""
         check_is_fitted(self)
         named = hasattr(X, "columns") and hasattr(self, "feature_names_in_")
-        X = X if named or sparse.issparse(X) else as_table(X)
+        X = X if named or sparse.issparse(X) else as_table(X, "X")
         X = as_pairs(validate_data(self, X, reset=False, dtype=None))
         rows, columns = map(places, (self.row_labels_, self.column_labels_), X.T)
         if not (_known(self.row_counts_, rows)[0] | _known(self.column_counts_, columns)[0]).any():
@@ -232,7 +235,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
     def _pose(self, entries, mean=None):
         names = ("regularization", "weighting", "loss", "biases", "non_negative")
         options = {name: getattr(self, name) for name in names}
-        options["mean"] = mean if self.biases else None
+        options["mean"] = mean if check.flag(self.biases, "biases") else None
         return CompletionProblem(entries, **options)
 
     def _start(self, problem, unit=1.0):
@@ -278,7 +281,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
             before, previous = previous, self._losses(step)[1] if step.n_iter else np.nan
             return abs(before - previous) <= tol * previous
 
-        with tqdm(total=max_iter, disable=not self.verbose) as progress:
+        with tqdm(total=max_iter, disable=not check.flag(self.verbose, "verbose")) as progress:
             run = drive(steps, max_iter, settled if tol > 0 else None, broken, watch=watch)
         for losses in self.history_.values():
             del losses[done + run.step.n_iter :]  # that of a broken step

@@ -59,8 +59,8 @@ class ImplicitProblem(Problem):
     def __init__(
         self, entries: ObservedEntries, *, regularization: float = 10.0, confidence: float = 3.0
     ):
-        if not check_entries(entries).values.min() > 0:
-            raise ValueError(f"values holds {entries.values.min()}; counts above 0 are needed")
+        least = check_entries(entries).values.min()
+        check.need(least > 0, f"values holds {least}", "a count above 0 in each place")
         self.entries = ObservedEntries.from_sparse(entries.by_row)  # sums duplicates
         self.regularization = check.non_negative(regularization, "regularization")
         self.confidence = check.positive(confidence, "confidence")
@@ -108,6 +108,7 @@ def implicit_als_steps(problem: ImplicitProblem, start) -> Iterator[ALSStep]:
     >>> [round(next(steps).objective, 2) for _ in range(3)]
     [3.0, 2.36, 2.34]
     """
+    check.kind(isinstance(problem, ImplicitProblem), problem, "problem", "an ImplicitProblem")
     factors = problem.as_factors(start)
     entries, strength = problem.entries.astype(factors.U.dtype), problem.regularization
 

@@ -114,7 +114,7 @@ class CompletionProblem(SmoothProblem):
         if mean is None:
             mean = self.constant if biases else 0.0
         elif not biases:
-            raise ValueError(f"mean is {mean}, but a model without biases has none")
+            raise ValueError(f"mean is {check.shown(mean)}, but a model without biases has none")
         self.mean = check.number(mean, "mean")
 
     def as_factors(self, start) -> Factors | BiasedFactors:
@@ -219,6 +219,7 @@ def initial_factors(
     >>> [factor.shape for factor in initial_factors(problem, 2, random_state=0)]
     [(2, 2), (3, 2), (2,), (3,)]
     """
+    check.kind(hasattr(problem, "entries"), problem, "problem", "a CompletionProblem")
     rank = check.count(rank, "rank")
     scale = check.non_negative(scale, "scale")
     dtype = check_float_type(dtype)

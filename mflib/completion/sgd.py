@@ -89,6 +89,7 @@ def sgd_steps(
     >>> [round(next(steps).loss, 3) for _ in range(4)]
     [1.0, 0.678, 0.476, 0.353]
     """
+    check.kind(isinstance(problem, CompletionProblem), problem, "problem", "a CompletionProblem")
     check.positive(learning_rate, "learning_rate")
     check.non_negative(decay, "decay")
     if problem.weighting != "count":

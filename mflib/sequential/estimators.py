@@ -349,15 +349,16 @@ class RolloutMF(_SequenceMF):
         start = RolloutFactors(W[0], H, T[0] / max(radius, 1.0))  # so that no power overflows
         problem = RolloutProblem(problem.X, self.regularization)
         if self.learning_rate is None:
-            steps = rollout_steps(problem, start)
+            steps, cure = rollout_steps(problem, start), "regularization"
         else:
             steps = descent_steps(problem, start, self.learning_rate, updates="simultaneous")
+            cure = f"the learning rate {self.learning_rate:g}"
         reference = max(np.count_nonzero(problem.observed), problem.objective(start))
 
         def broken(step):
             return has_exploded(step.objective, reference) and (
                 f"diverged: after {step.n_iter} steps the loss is not finite, or a million times "
-                f"that of the start; lower the learning rate {self.learning_rate:g}"
+                f"that of the start; lower {cure}"
             )
 
         return self._drive(steps, broken, watch)

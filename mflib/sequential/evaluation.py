@@ -15,6 +15,7 @@ R. J. Hyndman and G. Athanasopoulos, Forecasting: Principles and Practice, 3rd e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -185,12 +186,13 @@ def rolling_forecast(
     >>> print(result.origins, result.forecasts.ravel(), round(result.rmse, 3))
     [2 3] [1. 2.] 1.581
     """
+    check.need_value(hasattr(model, "fit"), model, "model", "an estimator such as LastValue()")
     X = check_sequence(X).reshape(np.shape(X))
     check.count(horizon, "horizon", largest=len(X) - 1)
     check.count(start, "start", largest=len(X) - horizon)
     check.count(stride, "stride")
     origins = np.arange(start, len(X) - horizon + 1, stride)
-    if refit:
+    if check.flag(refit, "refit"):
         forecasts = [clone(model).fit(X[:origin]).forecast(horizon) for origin in origins]
     else:
         fitted = clone(model).fit(X[:start])
@@ -199,6 +201,7 @@ def rolling_forecast(
     return RollingForecast(origins, np.stack(forecasts), np.stack(actual))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Return the root mean square error over the entries of `actual` that are not NaN or masked.
 
@@ -209,14 +212,13 @@ def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
     >>> rmse([1.0, np.nan, 3.0], [1.0, 9.0, -1.0])
     2.8284271247461903
     """
-    masked = np.ma.getmaskarray(actual)
-    actual, forecast = np.asarray(actual, dtype=float), np.asarray(forecast, dtype=float)
-    if actual.shape != forecast.shape:
-        raise ValueError(f"actual and forecast have shapes {actual.shape} and {forecast.shape}")
-    observed = ~(masked | np.isnan(actual))
+    actual = check.with_gaps(actual, "actual")
+    forecast = check.shaped(check.floats(forecast, "forecast"), actual.shape, "forecast")
+    observed = ~np.isnan(actual)
     if not observed.any():
         raise ValueError("actual has no observed entry")
-    return float(np.sqrt(np.mean((forecast - actual)[observed] ** 2)))
+    errors = np.subtract(forecast, actual, dtype=np.float64)[observed]
+    return float(np.sqrt(np.mean(errors**2)))
 
 
 def random_missing(shape: tuple[int, ...], share: float, *, random_state=None) -> np.ndarray:
@@ -240,7 +242,8 @@ def random_missing(shape: tuple[int, ...], share: float, *, random_state=None) -
     >>> print(random_missing((10, 4, 5), 0.3, random_state=0).sum())
     60
     """
-    size = int(np.prod(shape))
+    shape = check.sides(shape)
+    size = check.count(prod(shape), "the number of entries")
     missing = np.zeros(size, dtype=bool)
     n_missing = round(check.share(share, "share") * size)
     missing[check_random_state(random_state).permutation(size)[:n_missing]] = True
@@ -268,8 +271,9 @@ def block_missing(shape: tuple[int, ...], share: float, *, random_state=None) ->
     >>> print(missing.sum(), missing.all(axis=2).sum())
     60 12
     """
-    rows = random_missing(shape[:-1], share, random_state=random_state)
-    return np.broadcast_to(rows[..., np.newaxis], shape).copy()
+    shape = check.sides(shape)
+    rows = random_missing((*shape[:-1], 1), share, random_state=random_state)
+    return np.broadcast_to(rows, shape).copy()
 
 
 def _fill_forward(X, season):

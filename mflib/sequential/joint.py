@@ -218,6 +218,7 @@ class JointProblem(TableProblem):
         shapes = {"W": (n_steps, m, "k"), "H": ("k", n), "T": (len(self.lags), "k", "k")}
         return check.factors(start, SequenceFactors, shapes)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def loss(self, factors) -> float:
         """Return ½ Σ_Ω (Wₜ H − Xₜ)²."""
         return float(np.sum(self.errors(factors.W, factors.H) ** 2)) / 2
@@ -228,6 +229,7 @@ class JointProblem(TableProblem):
         rest = W[first:] - predictions(W, T, self.lags)
         return np.concatenate([W[:first] - W[1 : first + 1], rest])
 
+    @np.errstate(over="ignore", invalid="ignore")
     def penalty(self, factors) -> float:
         """Return all of f but the loss: ridges, l1 penalties and the transition with its weight."""
         W, H, T = factors
@@ -323,6 +325,7 @@ def joint_steps(problem: JointProblem, start: Any) -> Iterator[JointStep]:
     >>> steps[0].objective, steps[50].objective < 1e-3, round(steps[50].T.item(), 3)
     (117.5, True, 2.0)
     """
+    check.kind(isinstance(problem, JointProblem), problem, "problem", "a JointProblem")
 
     def iterate(factors):
         for n_iter in count():

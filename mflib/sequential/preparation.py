@@ -131,10 +131,8 @@ def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
 def check_like(X: ArrayLike, fitted: np.ndarray, name: str) -> np.ndarray:
     """Return X as `check_sequence` does, refusing tables that are not shaped as those fitted."""
     X = check_sequence(X, name)
-    if X.shape[1:] != fitted.shape[1:]:
-        raise ValueError(
-            f"{name} has tables of shape {X.shape[1:]}; those fitted have {fitted.shape[1:]}"
-        )
+    found, needed = X.shape[1:], fitted.shape[1:]
+    check.need(found == needed, f"{name} has tables of shape {found}", f"{needed} as in fit")
     return X
 
 
@@ -142,7 +140,7 @@ def check_steps(steps: ArrayLike | None, n_steps: int) -> int:
     """Return the number of the first step, refusing steps that are not consecutive."""
     if steps is None:
         return 0
-    steps = np.asarray(steps)
+    steps = check.array(steps, "steps")
     if steps.shape != (n_steps,) or steps.dtype.kind not in "iu":
         raise ValueError(f"steps must be {n_steps} whole numbers, one for each table")
     jumps = np.flatnonzero(np.diff(steps) != 1)
@@ -175,10 +173,8 @@ class Forecaster(BaseEstimator):
         check_is_fitted(self)
         check.count(steps, "steps")
         tables = self.X_ if X is None else check_like(X, self.X_, "X")
-        if len(tables) < len(self.X_):
-            raise ValueError(
-                f"X has {len(tables)} steps; it must begin with the {len(self.X_)} fitted ones"
-            )
+        fits, needed = len(tables) >= len(self.X_), f"a start with the {len(self.X_)} fitted ones"
+        check.need(fits, f"X has {len(tables)} steps", needed)
         return self._as_given(self._forecast(tables, steps))
 
     def _keep(self, X, steps):

@@ -176,6 +176,7 @@ def rollout_steps(
     >>> last.loss < 1e-6, last.T.round(2).item()
     (True, 2.0)
     """
+    check.kind(isinstance(problem, RolloutProblem), problem, "problem", "a RolloutProblem")
     if learning_rate is not None:
         check.positive(learning_rate, "learning_rate")
 
@@ -184,9 +185,10 @@ def rollout_steps(
         for n_iter in count():
             yield RolloutStep(n_iter, factors, problem, eta)
             S = factors.states(len(problem.X))
-            factors = factors._replace(H=problem.best_basis(S, factors.H))
-            factors = factors._replace(W0=problem.best_initial(factors))
-            factors, eta = _step_in_T(problem, factors, learning_rate)
+            with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
+                factors = factors._replace(H=problem.best_basis(S, factors.H))
+                factors = factors._replace(W0=problem.best_initial(factors))
+                factors, eta = _step_in_T(problem, factors, learning_rate)
 
     return iterate(problem.as_factors(start))
 
@@ -196,8 +198,7 @@ def _step_in_T(problem, factors, eta):
     slope = problem.gradient(factors).T
 
     def moved(eta):
-        with np.errstate(over="ignore", invalid="ignore"):
-            return factors._replace(T=factors.T - eta * slope)
+        return factors._replace(T=factors.T - eta * slope)
 
     if eta is not None:
         return moved(eta), eta

@@ -13,7 +13,7 @@ References
 H. Lütkepohl, New Introduction to Multiple Time Series Analysis, 2005, section 2.1.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from warnings import warn
 
@@ -57,7 +57,9 @@ def describe_eigenvalues(eigenvalues: ArrayLike) -> Modes:
     >>> print(modes.modulus, modes.period, modes.half_life)
     [0.5 1.  2. ] [inf  4. inf] [ 1. inf -1.]
     """
-    modulus, angle = np.abs(eigenvalues), np.abs(np.angle(eigenvalues))
+    z = check.array(eigenvalues, "eigenvalues")
+    z = z if z.dtype.kind == "c" else check.floats(z, "eigenvalues")
+    modulus, angle = np.abs(z), np.abs(np.angle(z))
     with np.errstate(divide="ignore"):
         period, rate = 2 * np.pi / angle, np.log2(modulus)
         half_life = np.where(rate == 0, np.inf, -1 / rate)
@@ -241,16 +243,16 @@ def fit_transitions(
     >>> fit_transitions(np.array([1.0, 2, 4, 8]).reshape(4, 1, 1), lags=(1,))
     array([[[2.]]])
     """
-    W = np.asarray(W, dtype=float)
-    if W.ndim != 3:
-        raise ValueError(f"W has shape {W.shape}; (n_steps, m, k) is needed")
+    W = check.floats(W, "W").astype(np.float64, copy=False)
+    check.need(W.ndim == 3, f"W has shape {W.shape}", "(n_steps, m, k)")
     check_lags(lags, len(W), "W")
     check.non_negative(regularization, "regularization")
+    check.flag(non_negative, "non_negative")
     k = W.shape[2]
     P = np.concatenate(lagged(W, lags), axis=2).reshape(-1, len(lags) * k)
     Q = W[max(lags) :].reshape(-1, k)
     if known is not None:
-        usable = usable_rows(known, lags).ravel()
+        usable = usable_rows(check.mask(known, W.shape[:2], "known"), lags).ravel()
         P, Q = P[usable], Q[usable]
         if not usable.any():
             raise ValueError(
@@ -263,20 +265,17 @@ def fit_transitions(
         return np.linalg.lstsq(P, Q, rcond=None)[0].reshape(-1, k, k)
     A, B = P.T @ P + regularization * np.eye(P.shape[1]), (P.T @ Q).T
     if non_negative:
-        T = np.zeros_like(B) if start is None else start.reshape(-1, k).T
+        T = np.zeros((len(lags), k, k)) if start is None else check.floats(start, "start")
+        T = check.shaped(T, (len(lags), k, k), "start").reshape(-1, k).T
         return minimise_rows(A, B, T, lower=0).T.reshape(-1, k, k)
     return solve_rows(A, B, regularization).T.reshape(-1, k, k)
 
 
 def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
     """Refuse lags that are not different whole numbers from 1, or too long for n steps."""
-    if isinstance(lags, str) or not isinstance(lags, Collection) or len(lags) == 0:
-        raise ValueError(f"lags is {lags!r}; a sequence such as (1, 7) is needed")
+    fits = check.array(lags, "lags").ndim == 1 and len(lags) > 0
+    check.need_value(fits, lags, "lags", "a sequence such as (1, 7)")
     for lag in lags:
         check.count(lag, "a lag")
-    if len(set(lags)) < len(lags):
-        raise ValueError(f"lags is {lags!r}; each lag once is needed")
-    if n_steps <= max(lags):
-        raise ValueError(
-            f"{name} has {n_steps} steps; lags up to {max(lags)} need {max(lags) + 1} at least"
-        )
+    check.need_value(len(set(lags)) == len(lags), lags, "lags", "each lag once")
+    check.need(n_steps > max(lags), f"{name} has {n_steps} steps", f"more than lag {max(lags)}")
