@@ -29,7 +29,18 @@ from mflib.explore.embedding import (
     map_films,
     plane_axes,
 )
-from mflib.explore.factorization import THREE, TWO, FactorizationExplorer, count_storage
+from mflib.explore.factorization import (
+    BELOW,
+    COLUMNS,
+    GAP,
+    LEFT,
+    PICTURES,
+    ROWS,
+    THREE,
+    TWO,
+    FactorizationExplorer,
+    factor_picture,
+)
 from mflib.explore.horizon import (
     DAYS,
     HORIZON,
@@ -255,17 +266,32 @@ def test_numbers_in_print_are_the_numbers(value):
     )
 
 
-@given(m=st.integers(1, 99), n=st.integers(1, 99), k=st.integers(1, 99), three=st.booleans())
-def test_storage_is_that_of_the_factors(m, n, k, three):
-    result = count_storage(m, n, k, THREE if three else TWO)
-    product = np.eye(m)
-    for name, rows, columns in result.blocks:
-        product = product @ np.ones((rows, columns))  # the shapes fit together
-        assert name in ("U", "Σ", "Vᵀ")
-    assert product.shape == (m, n)
-    assert result.factored == k * m + k * n + (k if three else 0)
-    assert (result.state == "Smaller") == (result.factored < m * n)
-    assert ("never needed" in result.message) == (k > min(m, n))
+@given(
+    k=st.integers(0, ROWS), factors=st.sampled_from([TWO, THREE]), name=st.sampled_from(PICTURES)
+)
+def test_the_factors_of_a_picture_multiply_to_its_best_approximation(k, factors, name):
+    result = factor_picture(k, factors, name)
+    middle = np.eye(k) if factors == TWO else np.diag(result.weights)
+    np.testing.assert_allclose(result.U @ middle @ result.Vt, result.product, atol=1e-12)
+    left = np.linalg.svd(result.X, compute_uv=False)[k:]
+    error = np.linalg.norm(result.X - result.product)
+    assert np.isclose(error, np.linalg.norm(left), atol=1e-9)  # Eckart and Young
+    assert result.stored == result.U.size + result.Vt.size + (k if factors == THREE else 0)
+
+
+def test_a_number_is_a_pixel_and_a_factor_touches_what_it_shares_its_rows_with():
+    """Read the matrices off the picture again."""
+    explorer = FactorizationExplorer()
+    for k in (1, 20, ROWS):
+        explorer.set(k=k)
+        picture, result = pixels(explorer)[::-1], explorer.result  # counted from below
+        product = picture[BELOW : BELOW + ROWS, LEFT : LEFT + COLUMNS, 0][::-1] / 255
+        assert np.abs(product - result.product.clip(0, 1)).max() < 0.02
+        U = picture[BELOW : BELOW + ROWS, LEFT - GAP - k : LEFT - GAP][::-1]
+        np.testing.assert_array_equal(U, base.coloured(result.U, "PuOr", -0.2, 0.2))
+        above = BELOW + ROWS + GAP
+        Vt = picture[above : above + k, LEFT : LEFT + COLUMNS][::-1]
+        np.testing.assert_array_equal(Vt, base.coloured(result.Vt, "PuOr", -0.2, 0.2))
 
 
 @given(k=st.integers(0, 213), name=st.sampled_from(RankExplorer.controls["name"].options))

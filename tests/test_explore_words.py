@@ -211,12 +211,17 @@ def test_the_sentence_about_a_photograph_is_that_of_its_pixels():
 
 def test_the_sentence_about_storage_counts_the_entries():
     for settings, result in random_results(FactorizationExplorer):
-        m, n, k = (settings[name] for name in "mnk")
+        (m, n), k = result.X.shape, settings["k"]
         middle = k if settings["factors"] == THREE else 0
         held = np.ones((m, k)).size + np.ones((k, n)).size + middle
         assert number(r"hold \d.*?=", result.message) == held
-        said = {"Smaller": held < m * n, "Even": held == m * n, "Larger": held > m * n}
-        assert said[result.state]
+        assert abs(number("numbers,", result.message) - 100 * held / (m * n)) <= 0.0501
+        assert result.state == ("Larger" if held > m * n else "Smaller" if k else "Nothing stored")
+        rank = np.linalg.matrix_rank(result.X)
+        assert ("product is X" in result.message) == (k >= rank)
+        assert ("as it was at rank" in result.message) == (k > rank)
+        if k > rank:
+            assert number("as it was at rank", result.message) == rank
 
 
 def test_the_fit_of_a_loss_is_as_far_from_the_truth_as_the_words_say():

@@ -23,6 +23,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -326,7 +327,11 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def coloured(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
     """Return an image as RGBA bytes by a map of colours, which a picture shows at half the cost."""
-    return mpl.colormaps[name]((values - low) / (high - low), bytes=True)
+    return _colours(name)((values - low) / (high - low), bytes=True)
+
+
+# Matplotlib would make a new map each time.
+_colours = lru_cache(mpl.colormaps.__getitem__)
 
 
 def quick_png(pixels: np.ndarray) -> bytes:

@@ -199,9 +199,9 @@ def test_a_drag_ends_where_the_hand_is(show):
     mouse.move(bar["x"] + bar["width"] + 40, y, steps=60)
     mouse.move(bar["x"] - 40, y, steps=60)
     mouse.up()
-    explorer.wait_for({"k": 1})
-    expect(explorer.box("Rank k")).to_have_value("1")
-    explorer.says("hold 1 ×")
+    explorer.wait_for({"k": 0})
+    expect(explorer.box("Rank k")).to_have_value("0")
+    explorer.says("hold 0 ×")
 
 
 def test_a_kernel_that_does_not_answer_is_named(show):
