@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from lesson_minutes import in_class
 from run_notebooks import keep_what_is_stored, normalise
@@ -124,3 +125,21 @@ def test_a_prose_cell_ends_where_a_heading_or_an_answer_makes_a_break(path):
     for cell in cells(path, "markdown"):
         assert not re.search(r"(?m)(?<!\A)^#{1,4} ", cell.source[1:]), cell.id
         assert not re.search(r"</details>\s*[^<\s]", cell.source), cell.id
+
+
+def test_the_gradients_written_out_in_lesson_6_agree_with_differences():
+    sources = [cell.source for path in LESSONS for cell in cells(path, "code")]
+    (source,) = (text for text in sources if "def program_gradients" in text)
+    exec(source, names := {"np": np})
+
+    def loss(W, H, T):
+        rule = [W[t] - W[t - 1] @ T - W[t - 2] @ T @ T for t in range(2, 5)]
+        return 0.7 * np.mean((W @ H - past) ** 2) + 0.3 * np.mean(np.square(rule))
+
+    rng = np.random.default_rng(0)
+    past, *factors = map(rng.standard_normal, ((5, 4, 3), (5, 4, 2), (2, 3), (2, 2)))
+    for place, gradient in enumerate(names["program_gradients"](*factors, past)):
+        nudges = [np.zeros(factor.shape) for factor in factors]
+        nudges[place] += 1e-5 * rng.standard_normal(gradient.shape)
+        up, down = (loss(*map(move, factors, nudges)) for move in (np.add, np.subtract))
+        assert np.sum(gradient * nudges[place]) == pytest.approx((up - down) / 2, rel=1e-6)
