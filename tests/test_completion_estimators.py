@@ -580,8 +580,8 @@ EVERY_KIND = [
     GradientDescent(1, max_iter=30, loss="logistic", non_negative=True),
     GradientDescent(1, max_iter=30, loss="poisson", biases=False, dtype=np.float32),
     ImplicitALS(1),
-    BayesianALS(1),
-    BayesianALS(1, biases=False, dtype=np.float32),
+    BayesianALS(1, max_iter=20),
+    BayesianALS(1, max_iter=20, biases=False, dtype=np.float32),
 ]
 
 
