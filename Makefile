@@ -60,10 +60,10 @@ $(VENV)/.site: $(STAMP)
 	@echo installed > $@
 
 site: $(VENV)/.site $(VENDORED)/mathjax ## build the static site in site/_build/html (needs npm once)
-	$(BIN)/python tools/make_site.py
+	$(BLAS) $(BIN)/python tools/make_site.py
 
-slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in site/_build/slides (needs npm once)
-	$(BIN)/python tools/make_slides.py
+slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in site/_build/html/slides (needs npm once)
+	$(BLAS) $(BIN)/python tools/make_slides.py
 
 pdf: site ## print the lessons on A4 in site/_build/pdf (needs Chromium)
 	$(BIN)/python tools/make_pdf.py

@@ -13,7 +13,7 @@ author = "The mflib developers"
 copyright = f"{author}. Text and figures CC BY 4.0, code BSD 3-Clause."
 language = "en"
 extensions = ["myst_nb", "sphinx_design"]
-exclude_patterns = ["_build", "**/empty/*"]
+exclude_patterns = ["_build", "**/full/*", "**/empty/*"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
@@ -21,7 +21,8 @@ nb_merge_streams = True
 mathjax_path = "mathjax/tex-mml-chtml.js"
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
-html_css_files = ["course.css"]
+html_css_files = ["panel.css", "course.css"]
+html_js_files = [("explorers.js", {"defer": "defer"})]
 html_theme_options = {
     "home_page_in_toc": True,
     "use_download_button": False,
@@ -32,7 +33,7 @@ html_theme_options = {
 if ADDRESS:
     html_theme_options |= {"repository_url": ADDRESS, "use_issues_button": True}
 html_context = {"default_mode": "auto"}
-html_show_sourcelink = False
+html_copy_source = False
 
 
 def carry_alternative_texts(render_image):

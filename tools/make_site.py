@@ -3,8 +3,9 @@
     python tools/make_site.py            (`make site` fetches what it needs first)
 
 The notebooks are the only source. On the way to the site each gets links to itself, and the output
-that answers a question is folded until it is asked for. The glossary is collected from the terms
-that the lessons print in bold where they name them first.
+that answers a question is folded until it is asked for. Explorers move without a kernel, by what
+`draw_explorers.py` drew. The glossary is collected from the terms that the lessons print in bold
+where they name them first.
 """
 
 import json
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from draw_explorers import panel, shown, write_front_end
 from set_address import binder
 
 ROOT = Path(__file__).parents[1]
@@ -39,16 +41,24 @@ def fold_answers(notebook: nbformat.NotebookNode) -> None:
         if cell.cell_type == "markdown":
             asked = "**Question" in cell.source or (asked and not cell.source.startswith("#"))
         elif asked and cell.outputs:
-            if "Explorer()" not in cell.source:
+            if not shown(cell.source):
                 cell.metadata.setdefault("tags", []).append("hide-output")
             asked = False
+
+
+def set_panels(notebook: nbformat.NotebookNode) -> None:
+    """Put a panel in the place of each explorer's picture."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (explorer := shown(cell.source)):
+            data = {"text/html": panel(explorer)}
+            cell.outputs = [nbformat.v4.new_output("display_data", data)]
 
 
 def links(notebook: str, address: dict) -> str:
     """Return the line of links below the title of a notebook (a path below notebooks/)."""
     name = notebook.rpartition("/")[2]
     found = [
-        f"{{download}}`this notebook <{name}>`",
+        f"{{download}}`this notebook <full/{name}>`",
         f"{{download}}`without outputs <empty/{name}>`",
     ]
     if address["repository"]:
@@ -99,14 +109,18 @@ def prepare() -> None:
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(SITE, SOURCE, ignore=shutil.ignore_patterns("_build"))
     shutil.copytree(VENDORED / "mathjax", SOURCE / "_static/mathjax")
+    write_front_end(SOURCE / "_static")
     address = json.loads((SITE / "address.json").read_text(encoding="utf-8"))
     for path in [*lessons(), *sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))]:
         target = SOURCE / path.relative_to(ROOT)
         place = path.relative_to(ROOT / "notebooks").as_posix()
-        (target.parent / "empty").mkdir(parents=True, exist_ok=True)
+        for copies in ("full", "empty"):
+            (target.parent / copies).mkdir(parents=True, exist_ok=True)
         notebook = nbformat.read(path, as_version=4)
+        shutil.copy(path, target.parent / "full")
         nbformat.write(cleared(notebook), target.parent / "empty" / path.name)
         fold_answers(notebook)
+        set_panels(notebook)
         head = notebook.cells[0]
         title, _, rest = head.source.partition("\n")
         head.source = f"{title}\n\n{links(place, address)}\n{rest}"

@@ -1,10 +1,10 @@
-"""Make reveal.js slides of the class part of each lesson, in site/_build/slides.
+"""Make reveal.js slides of the class part of each lesson, in site/_build/html/slides.
 
     python tools/make_slides.py          (`make slides` fetches what it needs first)
 
 No metadata in the notebooks are needed: a heading starts a column, a question is a slide and its
-answer a fragment of it, a picture is a slide with what is said before it as its caption, and code
-is folded. Long prose is spread over several slides.
+answer a fragment of it, a picture or an explorer is a slide with what is said before it as its
+caption, and code is folded. Long prose is spread over several slides.
 """
 
 import html
@@ -13,12 +13,13 @@ import shutil
 from pathlib import Path
 
 import nbformat
+from draw_explorers import panel, shown, write_front_end
 from lesson_minutes import taught
 from nbconvert.filters import ansi2html, markdown2html
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "site/_build"
-SLIDES, VENDORED = BUILD / "slides", BUILD / "vendored"
+SLIDES, VENDORED = BUILD / "html/slides", BUILD / "vendored"
 FULL = 80  # words on a slide, a displayed formula counting as fourteen
 
 PAGE = """<!doctype html>
@@ -28,6 +29,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <link rel="stylesheet" href="reveal/reveal.css">
 <link rel="stylesheet" href="reveal/theme/white.css">
+<link rel="stylesheet" href="panel.css">
 <link rel="stylesheet" href="slides.css">
 <script>
 MathJax = {{
@@ -41,6 +43,7 @@ MathJax = {{
 <div class="reveal"><div class="slides">
 {columns}
 </div></div>
+<script src="explorers.js"></script>
 <script src="reveal/reveal.js"></script>
 <script>
 Reveal.initialize({{
@@ -69,6 +72,8 @@ STYLE = """
 .reveal figure img { max-width: 100%; max-height: 540px; margin: 0; }
 .reveal p, .reveal li { overflow-wrap: anywhere; }
 .reveal .slides p { overflow-x: auto; overflow-y: hidden; }
+.reveal .mflib-explorer { zoom: 1.15; }
+.reveal .mflib-explorer p { margin: 0; line-height: 1.4; overflow: visible; }
 .reveal .caption { font-size: 0.85em; }
 .reveal .answer { border-left: 4px solid #0072b2; padding-left: 0.7em; font-size: 0.85em; }
 """
@@ -135,6 +140,7 @@ def add_prose(deck: Deck, source: str) -> None:
 
 def add_code(deck: Deck, cell: nbformat.NotebookNode, caption: str) -> None:
     """Put what a code cell prints and draws on slides, its code folded."""
+    explorer = shown(cell.source)
     code = f"<details><summary>code</summary><pre>{html.escape(cell.source)}</pre></details>"
     for output in cell.outputs:
         data = output.get("data", {})
@@ -143,7 +149,8 @@ def add_code(deck: Deck, cell: nbformat.NotebookNode, caption: str) -> None:
             source = f"data:image/png;base64,{data['image/png']}"
             deck.slide()
             deck.add(f'<div class="caption">{to_html(caption)}</div>' if caption else "", 0)
-            deck.add(f'<figure><img src="{source}" alt="{alt}"></figure>', 0)
+            picture = f'<figure><img src="{source}" alt="{alt}"></figure>'
+            deck.add(panel(explorer) if explorer else picture, 0)
             deck.room = 0
         elif output.get("name") == "stdout":
             printed = f'<pre class="output">{ansi2html(output.text)}</pre>'
@@ -184,6 +191,7 @@ def main() -> None:
     for name in ("mathjax", "reveal"):
         shutil.copytree(VENDORED / name, SLIDES / name)
     (SLIDES / "slides.css").write_text(STYLE, encoding="utf-8")
+    write_front_end(SLIDES)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         write(path)
 

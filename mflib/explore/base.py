@@ -14,7 +14,7 @@ animated, and `follow` or `place` moves it; rarely, as that costs as much as all
 is made from these artists, by their `label`; where several look alike, the first of them has it.
 
 `panel.js` draws the controls, the picture and the sentence on the page. Behind it stands a kernel,
-through `Panel`; on a page without one, pictures that `still` made before stand in for it.
+through `Panel`; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
 """
 
 import math
@@ -162,6 +162,8 @@ class Explorer:
             "play": cls.play,
             "lines": cls.lines,
             "width": round(cls.size[0] * PIXELS_PER_INCH),
+            "height": round(cls.size[1] * PIXELS_PER_INCH),
+            "late": "The kernel is busy; if it was stopped, run this cell again",
         }
 
     @classmethod
@@ -210,9 +212,8 @@ class Explorer:
             artist.axes.draw_artist(artist)
         return quick_png(np.asarray(canvas.buffer_rgba()))
 
-    def still(self, **settings) -> tuple[bytes, str]:
-        """Return the picture for these settings in a small file, and its sentence."""
-        self.set(**settings)
+    def still(self) -> tuple[bytes, str]:
+        """Return the picture in a small file, and its sentence."""
         return to_png(self.figure), f"{self.state}. {self.message}"
 
     def show(self) -> None:

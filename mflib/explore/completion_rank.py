@@ -155,7 +155,7 @@ class CompletionRankExplorer(Explorer):
         "Right: three tables of people and films, coloured by rating: the ratings to learn from, "
         "with gaps, the reconstruction at the chosen rank, and the truth."
     )
-    grid = {"rank": range(9), "regularization": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)}
+    grid = {"rank": range(9), "regularization": (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1.0)}
     compute = staticmethod(fit_ranks)
 
     def draw(self, fig):

@@ -102,7 +102,11 @@ class EigenvalueExplorer(Explorer):
         "each step, between its envelopes ±|λ|ᵗ."
     )
     play = "steps"
-    grid = {"modulus": (0.0, 0.5, 0.8, 0.9, 1.0, 1.05, 1.2, 1.5), "angle": range(0, 181, 12)}
+    grid = {
+        "modulus": (0.0, 0.5, 0.8, 1.0, 1.05, 1.5),
+        "angle": (0.0, 36.0, 72.0, 90.0, 120.0, 180.0),
+        "steps": (1, 2, 3, 5, 10, 20, 30, 40),
+    }
     compute = staticmethod(state_path)
 
     def draw(self, fig):

@@ -128,7 +128,7 @@ class EmbeddingExplorer(Explorer):
     }
     size = (10.6, 3.8)
     lines = 4
-    grid = {"plane": PLANES, "film": range(1, FILMS + 1, 4)}
+    grid = {"plane": PLANES, "film": range(1, FILMS + 1, 4), "n_neighbours": (1, 4)}
     alt = (
         "Map of 120 films by two coordinates of their factors, marked by genre. Lines lead from "
         "the chosen film and its nearest neighbours to their titles on the right."

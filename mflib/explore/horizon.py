@@ -150,7 +150,12 @@ class HorizonExplorer(Explorer):
         "Left: by days ahead at the chosen rank. Right: by rank at the chosen number of days "
         "ahead. Cursors mark the choice."
     )
-    grid = {"rank": range(1, 7), "horizon": range(1, 15), "weekday_mean": (REMOVED, KEPT)}
+    grid = {
+        "rank": range(1, HIGHEST_RANK + 1),
+        "horizon": (1, 2, 3, 4, 5, 6, 7, 8, 10, HORIZON),
+        "lags": tuple(LAGS),
+        "weekday_mean": (REMOVED, KEPT),
+    }
     compute = staticmethod(forecast_errors)
 
     def draw(self, fig):

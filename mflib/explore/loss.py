@@ -174,7 +174,12 @@ class LossExplorer(Explorer):
         "Left: histogram of the standardised residuals and the density that the loss expects. "
         "Middle: the two parts, true and recovered. Right: the loss against the scale γ."
     )
-    grid = {"noise": tuple(NOISES), "loss": LOSSES, "strength": (0.05, 0.1, 0.3, 1.0)}
+    grid = {
+        "noise": tuple(NOISES),
+        "loss": LOSSES,
+        "strength": (0.05, 0.1, 0.3, 1.0),
+        "gamma": (0.1, 1.0, 3.0, 100.0),
+    }
     compute = staticmethod(compare)
 
     def draw(self, fig):

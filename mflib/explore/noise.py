@@ -118,7 +118,12 @@ class NoiseExplorer(Explorer):
         "Left: singular values of the noisy matrix and of the signal, with the optimal hard "
         "threshold and the edge of the noise. Right: distance from the signal at each rank."
     )
-    grid = {"rank": (0, 4, 8, 16), "noise": log(0.05, 2)[::16], "guess": (4, 8, 12, 40)}
+    grid = {
+        "rank": (2, 8, 14, MOST),
+        "noise": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0),
+        "guess": (8, 12, 24),
+        "knowledge": (KNOWN, UNKNOWN),
+    }
     compute = staticmethod(add_noise)
 
     def draw(self, fig):

@@ -3,12 +3,17 @@
 // Behind it stands a model: a kernel's (base.py) or, on a page without one, a stand-in that plays
 // pictures drawn beforehand. Of either only `get`, `on`, `off` and `send` are used: settings are
 // sent, and the answer is there when "turn" changes. Nothing here knows mathematics: a slider is a
-// list of values.
+// list of values. A control with one value only is shown, and cannot be moved.
 
 const PACE = 300 // milliseconds a step, at play
 const PATIENCE = 3000 // milliseconds until the page says that no answer came
 
 const shown = (value) => String(value).replace("-", "−")
+const nearest = (list, value) => {
+  const distance = (i) => Math.abs(list[i] - value)
+  const closer = (best, _, i) => (distance(i) < distance(best) ? i : best)
+  return list.includes(value) ? list.indexOf(value) : list.reduce(closer, 0)
+}
 const parse = (text) => (text ? Number(text.replace("−", "-").replace(",", ".")) : NaN)
 
 function make(tag, properties, ...children) {
@@ -30,11 +35,11 @@ function slider({ label, values, whole }, change, refuse) {
   const bar = make("input", { type: "range", min: 0, max: last, "aria-label": label })
   const row = make("div", { className: "mflib-control" }, make("label", {}, label + " ", box), bar)
   const control = { row, set, step, first: () => take(values[0]) }
+  box.disabled = bar.disabled = !last
 
   function set(value) {
     control.value = value
-    const distance = (i) => Math.abs(values[i] - value)
-    bar.value = values.reduce((best, _, i) => (distance(i) < distance(best) ? i : best), 0)
+    bar.value = nearest(values, value)
     box.value = shown(value)
     box.removeAttribute("aria-invalid")
     bar.setAttribute("aria-valuetext", shown(value))
@@ -76,6 +81,7 @@ function slider({ label, values, whole }, change, refuse) {
 function choice({ label, options }, change) {
   const list = make("select", { "aria-label": label }, ...options.map((name) => new Option(name)))
   const row = make("div", { className: "mflib-control" }, make("label", {}, label + " ", list))
+  list.disabled = options.length < 2
   list.onchange = () => change((control.value = list.value))
   const control = { row, set: (value) => (control.value = list.value = value) }
   return control
@@ -83,12 +89,13 @@ function choice({ label, options }, change) {
 
 // One request is under way at a time, and only the newest waits: a drag ends where the hand is.
 function line(model, tell) {
+  const late = model.get("spec").late
   let asked = false, waiting = null, patience
   function send(settings) {
     waiting = asked ? settings : null
     if (asked) return
     asked = true
-    patience = setTimeout(tell, PATIENCE, "Waiting", "The kernel is busy; if it was stopped, run this cell again")
+    patience = setTimeout(tell, PATIENCE, "Waiting", late)
     model.send(settings)
   }
   function answered() {
@@ -103,7 +110,7 @@ function line(model, tell) {
 function render({ model, el }) {
   const spec = model.get("spec")
   const canvas = make("canvas", { role: "img", "aria-label": spec.alt })
-  canvas.style.width = spec.width + "px"
+  Object.assign(canvas.style, { width: spec.width + "px", aspectRatio: spec.width / spec.height })
   const state = make("b", {}), message = make("span", {})
   const status = make("p", { role: "status" }, state, " ", message)
   status.style.minHeight = 1.4 * spec.lines + "em" // so that nothing below moves
@@ -149,7 +156,8 @@ function render({ model, el }) {
 
   async function draw() {
     const [turn, now, words] = ["turn", "settings", "words"].map((name) => model.get(name))
-    const picture = await createImageBitmap(new Blob([model.get("picture")], { type: "image/png" }))
+    const its = model.get("picture"), bytes = () => new Blob([its], { type: "image/png" })
+    const picture = its instanceof Image ? its : await createImageBitmap(bytes())
     if (turn !== model.get("turn")) return // a newer one is on its way
     canvas.width = picture.width
     canvas.height = picture.height
@@ -166,9 +174,13 @@ function render({ model, el }) {
     }
     draw()
   }
-  // JupyterLab would take arrow keys for itself, and letters for commands; Escape gives it the keys back.
+  // JupyterLab would take arrow keys for itself, and letters for commands, and slides would turn;
+  // Escape gives the keys back.
   el.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") el.closest("[tabindex]")?.focus()
+    if (event.key === "Escape") {
+      document.activeElement.blur()
+      el.closest("[tabindex]")?.focus()
+    }
     const runs = event.key === "Enter" && event.shiftKey
     if (!runs && !event.ctrlKey && !event.metaKey) event.stopPropagation()
   })

@@ -142,7 +142,13 @@ class PowerIterationExplorer(Explorer):
         "dominant eigenvector per step, measured and predicted, on a logarithmic scale."
     )
     play = "step"
-    grid = {"angle": range(0, 181, 15), "step": (*range(10), *range(10, 31, 2))}
+    grid = {
+        "a": (-3.0, 0.0, 3.0),
+        "b": (-2.0, 2.0),
+        "d": (-3.0, 0.0, 3.0),
+        "angle": (0.0, 135.0),
+        "step": (0, 1, 2, 3, 4, 10, 20, 30),
+    }
     compute = staticmethod(power_path)
 
     def draw(self, fig):

@@ -145,7 +145,12 @@ class ProductExplorer(Explorer):
         "step": Slider("Step", even(0, SHOWN, 1), SHOWN),
     }
     play = "step"
-    grid = {"learning_rate": log(0.04, 0.5)[::8], "u": (1.0, 2.0, 4.0), "v": (-4.0, 0.5, 2.0)}
+    grid = {
+        "learning_rate": (0.1, 0.16, 0.25, 0.3, 0.35, 0.45),
+        "u": (1.0, 2.9, 3.5, 4.0),
+        "v": (-4.0, 0.5, 1.4, 1.7),
+        "step": (1, 10, SHOWN),
+    }
     size = (10.6, 3.7)
     alt = (
         "Left: path of (u, v) with the curve uv = 5 of all minima. Middle: loss per step. Right: "

@@ -121,7 +121,12 @@ class QuadraticExplorer(Explorer):
     }
     size = (10.6, 3.7)
     play = "step"
-    grid = {"learning_rate": log(0.05, 0.5)[::10], "momentum": (0.0, 0.5), "step": range(0, 41, 4)}
+    grid = {
+        "learning_rate": (0.05, 0.1, 0.182, 0.19, 0.2, 0.21, 0.3, 0.4),
+        "condition": (1.0, 10.0, 100.0),
+        "momentum": (0.0, 0.9),
+        "step": (0, 2, 5, 12, 20, 40),
+    }
     alt = (
         "Left: level lines of a quadratic with the path of gradient descent. Right: error along "
         "the steepest and the flattest direction per step, with the predicted straight lines."

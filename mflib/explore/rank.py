@@ -92,7 +92,10 @@ class RankExplorer(Explorer):
         "with the cut, and the relative error at each rank, by theory and measured."
     )
 
-    grid = {"k": (*range(21), *range(25, 214, 10), ROWS), "name": ("temple", "random noise")}
+    grid = {
+        "k": (*range(21), *range(25, 214, 10), ROWS),
+        "name": ("temple", "flower", "random noise"),
+    }
 
     @staticmethod
     def compute(k, name):

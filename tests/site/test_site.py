@@ -4,20 +4,46 @@ Run by `make check-site`, not by `make test`: these tests need the built pages.
 """
 
 import functools
+import gzip
 import http.server
+import io
 import json
+import math
 import re
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
+import numpy as np
 import pytest
+from draw_explorers import DRAWN, LARGEST, picture, shown
+from panels import explorers_in, panels
+from PIL import Image
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "site/_build/html"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
 PAGES = ["index.html", "teaching.html", "glossary.html", "accessibility.html", *LESSONS]
+
+
+each_lesson = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+LOADED = "[location.href, ...performance.getEntriesByType('resource').map(its => its.name)]"
+
+
+def sent(file):
+    """Return the bytes that a web server sends, which compresses text."""
+    content = file.read_bytes()
+    text = file.suffix in {".html", ".js", ".css"}
+    return len(gzip.compress(content) if text else content)
+
+
+def cells_of(path):
+    return nbformat.read(path, as_version=4).cells
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -76,17 +102,117 @@ def test_no_page_is_wider_than_a_phone(visit, path):
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@each_lesson
 def test_every_picture_has_the_notebooks_alternative_text(visit, path):
-    cells = nbformat.read(path, as_version=4).cells
     stored = [
         output.metadata["image/png"]["alt"]
-        for cell in cells
+        for cell in cells_of(path)
         for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
+        if "image/png" in output.get("data", {}) and not shown(cell.source)
     ]
     images = visit(f"notebooks/{path.stem}.html").locator(".cell_output img")
     assert images.evaluate_all("images => images.map(image => image.alt)") == stored
+
+
+@each_lesson
+def test_every_explorer_moves_to_both_ends_and_says_what_its_class_says(visit, path):
+    for panel in panels(visit(f"notebooks/{path.stem}.html"), cells_of(path)):
+        node = panel.status.element_handle()
+        for explorer in panel.moves():
+            file = io.BytesIO(picture(np.asarray(explorer.figure.canvas.buffer_rgba())))
+            drawn = np.asarray(Image.open(file).convert("RGB"), float)
+            assert np.abs(panel.pixels() - drawn).mean() < 0.1
+        assert node.evaluate("(node, now) => node === now", panel.status.element_handle())
+        count = math.prod(map(len, panel.drawn.values()))
+        expect(panel.panel).to_contain_text(f"step through {count} drawn settings")
+
+
+@each_lesson
+def test_a_picture_follows_its_key_at_once(visit, path, capsys):
+    for panel in panels(visit(f"notebooks/{path.stem}.html"), cells_of(path)):
+        median = panel.key_times()
+        with capsys.disabled():
+            print(f"\n{panel.name()}: {median:.0f} ms from key to picture", end="")
+        assert median < 100  # 20 where nothing else runs
+
+
+def test_a_typed_number_goes_to_the_drawn_value_nearest(visit):
+    path = NOTEBOOKS[4]
+    panel = panels(visit(f"notebooks/{path.stem}.html"), cells_of(path))[0]
+    label = "Learning rate η"
+    panel.type(label, "0,32")
+    panel.wait_for({"learning_rate": 0.3})
+    expect(panel.box(label)).to_have_value("0.3")
+    panel.type(label, "7")
+    panel.says("“7” is no number")
+
+
+def test_play_runs_through_what_is_drawn(visit):
+    path = NOTEBOOKS[4]
+    page = visit(f"notebooks/{path.stem}.html")
+    panel = panels(page, cells_of(path))[0]
+    panel.button("Step").click()
+    panel.wait_for({"step": 20})
+    panel.button("Play").click()
+    panel.wait_for({"step": 40})
+    expect(panel.button("Play")).to_be_visible()
+    panel.button("Play").click()
+    panel.wait_for({"step": 0})
+    panel.button("Pause").click()
+
+
+def test_a_picture_that_does_not_come_is_told_and_asked_for_again(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}/notebooks/{NOTEBOOKS[1].stem}.html")
+    (panel,) = panels(page, cells_of(NOTEBOOKS[1]))
+    page.route("**/*.webp", lambda route: route.abort())
+    panel.press("Step", "End")
+    panel.says("The picture did not come")
+    assert panel.settings() == panel.start
+    expect(panel.box("Step")).to_have_value("2")
+    page.unroute("**/*.webp")
+    panel.press("Step", "End")
+    panel.wait_for({"step": 30})
+    panel.says("^Converged")
+    page.close()
+
+
+@each_lesson
+def test_without_javascript_the_picture_of_the_start_and_its_sentence_stand_there(
+    browser, address, path
+):
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{address}/notebooks/{path.stem}.html")
+    stills = page.locator(".mflib-explorer")
+    for i, cls in enumerate(explorers_in(cells_of(path))):
+        its, still = cls(), stills.nth(i)
+        picture, sentence = still.locator("img"), still.locator("p")
+        expect(sentence).to_have_text(f"{its.state}. {its.message}.")
+        expect(sentence).to_be_visible()
+        expect(picture).to_have_attribute("alt", f"{cls.alt} {its.state}. {its.message}")
+        picture.scroll_into_view_if_needed()
+        size = picture.bounding_box()
+        assert size["width"] > 500
+        assert size["width"] / size["height"] == pytest.approx(cls.size[0] / cls.size[1], rel=0.02)
+    page.close()
+
+
+@each_lesson
+def test_a_page_loads_little_before_the_first_move(visit, path, capsys):
+    page = visit(f"notebooks/{path.stem}.html")
+    ahead = sum(1 + panel.neighbours() for panel in panels(page, cells_of(path)))
+    page.wait_for_function(f"{LOADED}.filter(url => url.endsWith('.webp')).length >= {ahead}")
+    files = {HTML / urlsplit(url).path[1:] for url in page.evaluate(LOADED)}
+    loaded = sum(map(sent, filter(Path.is_file, files)))
+    with capsys.disabled():
+        print(f"\n{path.stem}: {loaded / 1e6:.2f} MB before the first move", end="")
+    assert loaded < 3_000_000
+
+
+def test_every_move_is_light_and_so_is_the_whole_site():
+    pictures = [file.stat().st_size for file in DRAWN.rglob("*.webp")]
+    assert max(pictures) <= LARGEST
+    assert sum(file.stat().st_size for file in HTML.rglob("*") if file.is_file()) < 120_000_000
 
 
 @pytest.mark.parametrize("path", LESSONS[1:])
@@ -94,7 +220,7 @@ def test_the_output_after_a_question_is_folded_until_asked_for(visit, path):
     page = visit(path)
     hidden = page.locator(".tag_hide-output details.below-input")
     assert hidden.count() >= 3
-    output = hidden.first.locator(".output").first
+    output = hidden.first.locator(".cell_output")
     assert not output.is_visible()
     hidden.first.locator("summary").press("Enter")
     assert output.is_visible()

@@ -1,9 +1,14 @@
 """The slides (`make slides`): every one fits, every formula is typeset, the keys walk through."""
 
+import nbformat
 import pytest
-from test_site import NOTEBOOKS, ROOT
+from lesson_minutes import taught
+from panels import panels
+from test_site import HTML, NOTEBOOKS
 
-DECKS = ROOT / "site/_build/slides"
+DECKS = HTML / "slides"
+SHOW = "panel => Reveal.slide(...Object.values(Reveal.getIndices(panel.closest('section'))))"
+PLACE = "() => [Reveal.getIndices().h, Reveal.getIndices().v]"
 SECTIONS = """() => [...document.querySelectorAll('.slides > section')].flatMap(
     (column, h) => [...column.querySelectorAll(':scope > section')].map((_, v) => [h, v]))"""
 
@@ -13,6 +18,7 @@ def deck(browser, request):
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     faults = []
     page.on("requestfailed", lambda r: faults.append(r.url))
+    page.route(lambda url: not url.startswith(("file:", "data:", "blob:")), lambda r: r.abort())
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     page.goto((DECKS / f"{request.param.stem}.html").as_uri())
     page.wait_for_function("() => window.MathJax?.startup?.promise && window.Reveal?.isReady()")
@@ -46,3 +52,18 @@ def test_the_arrow_keys_walk_to_the_end(deck):
     assert deck.evaluate("() => Reveal.isLastSlide()")
     deck.keyboard.press("ArrowLeft")
     assert not deck.evaluate("() => Reveal.isLastSlide()")
+
+
+@every_deck
+def test_every_explorer_moves_and_its_keys_turn_no_slide(deck):
+    (path,) = (path for path in NOTEBOOKS if path.stem in deck.url)
+    for panel in panels(deck, taught(nbformat.read(path, as_version=4))):
+        panel.panel.evaluate(SHOW)
+        place = deck.evaluate(PLACE)
+        for _ in panel.moves():
+            deck.keyboard.press("ArrowRight")
+            deck.keyboard.press("ArrowLeft")
+            assert deck.evaluate(PLACE) == place
+        deck.keyboard.press("Escape")
+        deck.keyboard.press("ArrowLeft")
+        assert deck.evaluate(PLACE) != place
