@@ -55,6 +55,11 @@ $(VENDORED)/reveal:
 	cd $(VENDORED) && npm pack --silent reveal.js@4.6.1 && tar -xzf reveal.js-4.6.1.tgz package/dist
 	cd $(VENDORED) && mv package/dist reveal && rm -r package reveal.js-4.6.1.tgz
 
+$(VENDORED)/axe-core.js:
+	mkdir -p $(VENDORED)
+	cd $(VENDORED) && npm pack --silent axe-core@4.10.3 && tar -xzf axe-core-4.10.3.tgz package/axe.min.js
+	cd $(VENDORED) && mv package/axe.min.js axe-core.js && rm -r package axe-core-4.10.3.tgz
+
 $(VENV)/.site: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[site]" --constraint $(CONSTRAINTS)
 	@echo installed > $@
@@ -68,7 +73,7 @@ slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in si
 pdf: site ## print the lessons on A4 in site/_build/pdf (needs Chromium)
 	$(BIN)/python tools/make_pdf.py
 
-check-site: site slides pdf ## visit every page of the site, every slide and every print in a browser
+check-site: site slides pdf $(VENDORED)/axe-core.js ## visit every page of the site, every slide and every print in a browser
 	$(BIN)/python -m pytest tests/site
 
 bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md

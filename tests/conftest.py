@@ -8,7 +8,12 @@ from hypothesis import settings
 from mflib.explore.base import Explorer
 
 # A busy machine is no failure. CI draws the same examples each time, other runs draw new ones.
-settings.register_profile("course", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile(
+    "course",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    max_examples=int(os.environ.get("EXAMPLES", 100)),
+)
 settings.load_profile("course")
 
 

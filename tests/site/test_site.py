@@ -27,11 +27,13 @@ HTML = ROOT / "site/_build/html"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
 PAGES = ["index.html", "teaching.html", "glossary.html", "accessibility.html", *LESSONS]
-
+AXE = ROOT / "site/_build/vendored/axe-core.js"
 
 each_lesson = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
-
+SERIOUS = """async () => (await axe.run({ preload: false })).violations
+    .filter(found => ['serious', 'critical'].includes(found.impact))
+    .flatMap(found => found.nodes.map(node => `${found.id}: ${node.html.slice(0, 200)}`))"""
 LOADED = "[location.href, ...performance.getEntriesByType('resource').map(its => its.name)]"
 
 
@@ -100,6 +102,15 @@ def test_formulas_are_typeset_and_nothing_comes_from_outside(visit, path):
 def test_no_page_is_wider_than_a_phone(visit, path):
     page = visit(path, 390, 844)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_no_serious_fault(visit, path, scheme):
+    page = visit(path)
+    page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
+    page.add_script_tag(path=AXE)
+    assert page.evaluate(SERIOUS) == []
 
 
 @each_lesson
