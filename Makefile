@@ -21,8 +21,8 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab restore test notebooks format constraints clean site slides pdf check-site bench minutes \
-	address
+.PHONY: help lab restore test cluster notebooks format constraints clean site slides pdf check-site bench \
+	minutes address
 
 help: ## list these commands
 	@$(PYTHON) -c "import re; [print(f'make {n:12} {h}') for n, h in re.findall(r'(?m)^(\w+):.*?## (.*)', open('Makefile').read())]"
@@ -38,6 +38,9 @@ test: $(STAMP) ## check everything: style, unit tests, every notebook output, ev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BLAS) $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+
+cluster: $(STAMP) ## install what the Spark cells of lesson 7 need (half a gigabyte; and Java 17, which is yours to install)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[cluster]" --constraint $(CONSTRAINTS)
 
 notebooks: $(STAMP) ## run all notebooks again and write them byte-reproducibly
 	$(BIN)/python tools/run_notebooks.py $(NOTEBOOKS)

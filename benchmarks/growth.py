@@ -53,7 +53,7 @@ def cell(name, n):
     print((seconds[2] - seconds[1]) / more, peak() - before)
 
 
-def table(largest):
+def table(largest=10**7):
     sizes = [n for n in (10**4, 10**5, 10**6, 10**7) if n <= largest]
     yield "| method | " + " | ".join(f"{n:,} ratings" for n in sizes) + " |"
     yield "|---|" + "--:|" * len(sizes)

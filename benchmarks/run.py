@@ -1,6 +1,6 @@
 """Run the benchmarks and write their tables to RESULTS.md.
 
-    python benchmarks/run.py [svd nmf completion growth]
+    python benchmarks/run.py [svd nmf completion growth cluster]
 
 Without names all are run, which takes about half an hour. Tables of benchmarks that are not run
 stay as they are.
@@ -11,12 +11,11 @@ import re
 import sys
 from pathlib import Path
 
-import growth
 from measure import machine, show
 from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = ["svd", "nmf", "completion", "growth"]
+NAMES = ["svd", "nmf", "completion", "growth", "cluster"]
 HEAD = """# Benchmarks
 
 CPU seconds of one thread, in turns, in one process; a ratio above 1 says how many times faster
@@ -31,7 +30,7 @@ def section(name: str) -> str:
     print(f"\n{title}")
     about = re.sub(r"\n +python .*", "", about).strip()
     with threadpool_limits(1):
-        lines = list(growth.table(10**7)) if name == "growth" else show(module.rows())
+        lines = list(module.table()) if hasattr(module, "table") else show(module.rows())
     return f"## {title}\n\n{about}\n\n" + "\n".join(lines) + f"\n\nOn {machine()}.\n"
 
 

@@ -1057,3 +1057,16 @@ def test_the_real_hangzhou_travels_least_on_holiday_mornings():
     morning = metro.counts[:, :, (metro.hours > 7) & (metro.hours < 9)].sum(axis=(1, 2))
     holidays = np.argsort(morning / metro.counts.sum(axis=(1, 2)))[:7]
     assert sorted(holidays) == [0, *np.flatnonzero(metro.weekdays >= 5)]
+
+
+def test_the_times_of_the_cluster_are_those_of_the_file():
+    times = datasets.load_cluster_times()
+    lines = data_path("cluster_times.csv").read_text(encoding="utf-8").splitlines()
+    assert len(times.engine) == len(lines) - 1
+    assert set(lines[0].split(",")) | {"DESCR"} == set(times)
+    assert (times.busiest <= times.step * 1.001).all()
+    spark = np.char.startswith(times.engine, "Spark")
+    assert (times.driver[spark] > 0).all()
+    assert (times.travel_U[spark] > times.travel_V[spark]).all()  # five people to a film
+    assert not times.travel_U[~spark].any()
+    assert "CPU seconds" in times.DESCR

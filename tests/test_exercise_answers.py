@@ -1046,6 +1046,138 @@ WRONG["lesson_06.program_rule"] = [
     ((1.2, 1.2), None),
 ]
 
+# Lesson 7
+
+RIGHT["lesson_07.bytes_by_hand"] = [
+    np.array([[16], [0.8], [0.002]]),
+    np.array([16, 0.8, 0.002], dtype=np.float32),
+    (Fraction(16), Fraction(4, 5), Fraction(1, 500)),
+    [2e9 * 8 / 1e9, 2e8 * 4 / 1e9, 5e5 * 4 / 1e9],
+    (np.int64(16), 0.8, 2e-3),
+]
+WRONG["lesson_07.bytes_by_hand"] = [
+    ((16, 0.002, 0.8), "swapped"),
+    ((16, 0.2, 0.0005), "4 bytes"),
+    ((16, 1.6, 0.004), "not 8"),
+    ((24, 0.8, 0.002), "not 12"),
+    ((2, 0.8, 0.002), "8 bytes"),
+    ((16e9, 8e8, 2e6), "in GB"),
+    ((16_000, 800, 2), "in GB"),
+    ((8000, 0.8, 0.002), "each pair"),
+    ((16, 0.8), None),
+    ((16, 0.8, 0.2), None),
+    (16.802, None),
+    ("16, 0.8, 0.002", None),
+]
+RIGHT["lesson_07.amdahl_by_hand"] = [
+    np.array([[5], [10]]),
+    np.array([5, 10], dtype=np.int8),
+    (Fraction(10, 2), 10.0),
+    [1 / (0.1 + 0.9 / 9), 1 / 0.1],
+    (np.float32(5), np.float64(10)),
+]
+WRONG["lesson_07.amdahl_by_hand"] = [
+    ((10, 5), "swapped"),
+    ((9, 10), "other second stays"),
+    ((5, 9), "that is the limit"),
+    ((2, 1), "those are the seconds"),
+    ((0.2, 0.1), "upside down"),
+    ((5, math.inf), "there is a limit"),
+    ((9, 9), "never shared"),
+    (5, None),
+    ((4, 10), None),
+    ((5, 10, 10), None),
+    ("5, 10", None),
+]
+
+
+def _column_by_loop(grams, targets, counts, regularization):
+    G, t, n = 0, 0, 0
+    for gram, target, count in zip(grams, targets, counts, strict=True):
+        G, t, n = G + gram, t + target, n + count
+    return np.linalg.solve(G + regularization * n * np.eye(len(t)), t).tolist()
+
+
+def _column_by_cholesky(grams, targets, counts, regularization):
+    G = np.sum(grams, axis=0)
+    G[np.diag_indices(len(G))] += regularization * sum(counts)
+    return scipy.linalg.cho_solve(scipy.linalg.cho_factor(G), np.sum(targets, axis=0))
+
+
+def _column_by_tensors(grams, targets, counts, regularization):
+    ones = np.ones(len(counts))
+    G = np.tensordot(ones, grams, 1) + regularization * counts @ ones * np.eye(targets.shape[1])
+    return np.linalg.lstsq(G, ones @ targets, rcond=None)[0]
+
+
+def _column_of_each(grams, targets, counts, lam):
+    parts = zip(grams, targets, counts, strict=True)
+    return [np.linalg.solve(G + lam * max(n, 1) * np.eye(len(t)), t) for G, t, n in parts]
+
+
+RIGHT["lesson_07.column"] = [
+    _column_by_loop,
+    _column_by_cholesky,
+    _column_by_tensors,
+    lambda grams, targets, counts, lam: np.float32(_column_by_loop(grams, targets, counts, lam)),
+    lambda grams, targets, counts, lam: tuple(_column_by_loop(grams, targets, counts, lam)),
+]
+WRONG["lesson_07.column"] = [
+    (lambda *case: np.mean(_column_of_each(*case), axis=0), "mean of solutions"),
+    (_column_of_each, "solutions of the machines"),
+    (
+        lambda grams, targets, counts, lam: _column_by_loop(
+            grams, targets, counts / counts.sum(), lam
+        ),
+        "once for every rating",
+    ),
+    (
+        lambda grams, targets, counts, lam: _column_by_loop(grams, targets, 0 * counts + 1, lam),
+        "once for every machine",
+    ),
+    (
+        lambda grams, targets, counts, lam: _column_by_loop(grams, targets, 2 * counts, lam),
+        "factor 2",
+    ),
+    (
+        lambda grams, targets, counts, lam: _column_of_each(grams, targets, counts, lam)[0],
+        "one machine",
+    ),
+    (
+        lambda grams, targets, counts, lam: np.linalg.pinv(grams.sum(axis=0)) @ targets.sum(axis=0),
+        "λ is forgotten",
+    ),
+    (lambda grams, targets, counts, lam: sum(targets), "targets alone"),
+    (lambda *case: np.sum(_column_by_loop(*case)), None),
+    (lambda *case: np.negative(_column_by_loop(*case)), None),
+    (lambda *case: np.round(_column_by_loop(*case), 1), None),
+    (lambda grams, targets, counts, lam: targets.sum(axis=0) / counts.sum(), None),
+]
+RIGHT["lesson_07.speed_up"] = [
+    lambda counts, machines: [
+        counts.sum() / max(counts[machines == b].sum() for b in set(machines.tolist()))
+    ],
+    lambda counts, machines: np.float32(counts.sum() / np.bincount(machines, counts).max()),
+    lambda counts, machines: 1 / (np.bincount(machines, counts) / counts.sum()).max(),
+    lambda counts, machines: np.array([[counts.sum() / (np.eye(8)[machines].T @ counts).max()]]),
+    lambda counts, machines: Fraction(
+        int(counts.sum()), int(max(np.bincount(machines, weights=counts)))
+    ),
+]
+WRONG["lesson_07.speed_up"] = [
+    (lambda counts, machines: machines.size / max(np.bincount(machines)), "films are counted"),
+    (lambda counts, machines: len(set(machines.tolist())), "number of machines"),
+    (lambda counts, machines: counts.sum() / max(counts), "largest film"),
+    (lambda counts, machines: max(np.bincount(machines, counts)) / sum(counts), "upside down"),
+    (lambda counts, machines: max(np.bincount(machines, counts)), "divide the load of all"),
+    (lambda counts, machines: sum(counts) / max(np.bincount(machines)), "a number of films"),
+    (lambda counts, machines: sum(counts), None),
+    (lambda counts, machines: np.bincount(machines, counts), None),
+    (lambda counts, machines: 2 * sum(counts) / max(np.bincount(machines, counts)), None),
+    (lambda counts, machines: np.median(counts), None),
+    (lambda counts, machines: round(sum(counts) / max(np.bincount(machines, counts))), None),
+]
+
 
 def find(name):
     lesson, exercise = name.split(".")

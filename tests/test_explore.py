@@ -17,8 +17,21 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mflib.explore
+from mflib import datasets
 from mflib.explore import base
 from mflib.explore.base import Choice, Explorer, Slider, even, log
+from mflib.explore.cluster import (
+    AWAY,
+    BUSY,
+    BY_SUMS,
+    BY_U,
+    BY_V,
+    RATINGS,
+    WAITING,
+    half_step,
+    measured_rates,
+    table_of,
+)
 from mflib.explore.completion_rank import fit_ranks, fits_of_all_ranks
 from mflib.explore.eigenvalue import ANGLES, BY_SLIDER, FLIPPING, STEADY, WEEKLY, state_path
 from mflib.explore.embedding import (
@@ -734,3 +747,54 @@ def test_ranks_above_that_of_the_data_gain_nothing():
     errors = forecast_errors(3, 1, "1", REMOVED, "56").model[:, 0]
     assert (errors[3:] > 0.99 * errors[2]).all()
     assert (errors[:2] > 1.1 * errors[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [
+        ((100, 100, 16, BY_V, "10⁹"), BUSY),
+        ((100, 100, 16, BY_U, "10⁹"), AWAY),
+        ((100, 100, 16, BY_SUMS, "10⁹"), BUSY),
+        ((1000, 1000, 1, BY_V, "10⁵"), WAITING),
+    ],
+)
+def test_the_cluster_explorer_names_each_state(settings, state):
+    assert half_step(*settings).state == state
+
+
+@given(
+    workers=st.integers(1, 1000),
+    bandwidth=st.floats(1, 1000),
+    k=st.integers(1, 128),
+    kind=st.sampled_from([BY_V, BY_U, BY_SUMS]),
+    ratings=st.sampled_from(list(RATINGS)),
+)
+def test_more_machines_and_faster_networks_never_need_longer(workers, bandwidth, k, kind, ratings):
+    result = half_step(workers, bandwidth, k, kind, ratings)
+    alone = half_step(1, bandwidth, k, kind, ratings)
+    assert alone.travel == 0
+    assert result.computing <= alone.computing
+    assert np.isclose(
+        half_step(10**9, bandwidth, k, kind, ratings).seconds, result.limit, rtol=1e-3
+    )
+    faster = half_step(workers, 2 * bandwidth, k, kind, ratings)
+    assert np.isclose(faster.travel, result.travel / 2)
+    assert np.isclose(result.totals[0], alone.seconds)
+
+
+@pytest.mark.parametrize("ratings", list(RATINGS))
+def test_sums_are_fewer_than_rows_where_the_lesson_says(ratings):
+    m, n = table_of(RATINGS[ratings])
+    for k in (2, 8, 9, 16, 64, 128):
+        rows, sums = (half_step(50, 10, k, kind, ratings).travel for kind in (BY_U, BY_SUMS))
+        assert (sums < rows) == (m / n > (k + 3) / 2)
+
+
+def test_the_model_of_a_cluster_meets_the_step_from_which_its_rates_come():
+    rate, fixed = measured_rates()
+    times = datasets.load_cluster_times()
+    largest = (times.engine == "Spark, 2 workers") & (times.ratings == 1e7)
+    halves = [half_step(1, 100, 16, kind, "10⁷").computing for kind in (BY_V, BY_U)]
+    assert np.isclose(sum(halves), times.step[largest][0])
+    assert rate > 1e6
+    assert fixed > 0

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from mflib.explore.cluster import BY_U, BY_V, RATINGS, ClusterExplorer, measured_rates, table_of
 from mflib.explore.completion_rank import CompletionRankExplorer, fits_of_all_ranks
 from mflib.explore.eigenvalue import ANGLES, EigenvalueExplorer
 from mflib.explore.embedding import EmbeddingExplorer, fitted_club
@@ -334,3 +335,30 @@ def test_the_parts_that_the_words_count_are_single_limbs(k):
         assert (method == NMF_PARTS) == ("negative" not in result.message) or k == 1
     if k >= 16:
         assert PartsExplorer.compute(k, NMF_PARTS).state == "16 of 16 limbs found"
+
+
+def test_the_words_about_machines_are_those_of_a_count():
+    """Ratings and rows are dealt out to machines one by one, at small sizes scaled up."""
+    for settings, result in random_results(ClusterExplorer):
+        p, k, kind = (settings[name] for name in ("workers", "k", "kind"))
+        rate, fixed = measured_rates()
+        ratings = RATINGS[settings["ratings"]]
+        m, n = table_of(ratings)
+        rows, others = (m, n) if kind == BY_V else (n, m)
+        a_rating = sum(1 for i in range(k) for _ in range(i + 1)) + k
+        a_row = k**3 / 6 + 3 * k**2 / 2
+        computing = (ratings * a_rating + rows * a_row) / p / rate
+        sums = n * a_rating
+        everything = others * k if kind in (BY_V, BY_U) else sums
+        travel = everything * (p - 1) / p * 4 / (settings["bandwidth"] * 1e6)
+        total = computing + travel + fixed
+        alone = (ratings * a_rating + rows * a_row) / rate + fixed
+        for pattern, wanted in (
+            (r"machines?: ", computing),
+            (r"computing \+ ", travel),
+            (r"travel \+ ", fixed),
+            (r" = ", total),
+            (r"= [\d.e+-]+ s, ", alone / total),
+            (r"less than ", fixed + 4e-6 * everything / settings["bandwidth"]),
+        ):
+            assert np.isclose(number(pattern, result.message), wanted, rtol=0.06), pattern

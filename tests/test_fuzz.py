@@ -116,7 +116,10 @@ TWO = {"X": X, "Y": X + 1}
 
 CALLS = {
     "completion.ALS": {"rank": 2, "random_state": 0},
-    "completion.ALS.fit": {**PAIR, "validation": (PAIRS, VALUES)},
+    "completion.ALS.fit": {
+        **{**PAIR, "validation": (PAIRS, VALUES)},
+        "start": (U, V, np.zeros(6), np.zeros(4)),
+    },
     "completion.ALS.predict": {"X": PAIRS},
     "completion.ALS.recommend": {"row": 1, "n": 2},
     "completion.ALS.similar": {"column": 1, "n": 2},

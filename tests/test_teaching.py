@@ -60,11 +60,13 @@ def own_files():
     people = ["Ann", "Bob", "Dan", "Eve"]
     links = [f"{person},Joe" for person in people] + ["Joe,Eve"]
     ratings = [f"{person},book {i},{i % 5 + 1}" for person in people for i in range(12)]
+    numbers = [f"{person},{i},{i % 5 + 1}" for person in range(4) for i in range(12)]
     counts = rng.poisson(np.repeat([[9, 9, 1, 1], [1, 1, 9, 9]], 8, axis=0))
     hours = 5 + np.sin(np.arange(42 * 24)[:, None] / [3, 4, 5]) + rng.normal(size=(42 * 24, 3))
     for name, rows in {
         "links.csv": ["from,to", *links],
         "ratings.csv": ["person,thing,rating", *ratings],
+        "numbers.csv": ["person,thing,rating", *numbers],
         "counts.csv": ["red,blue,cat,dog", *(",".join(map(str, row)) for row in counts)],
         "table.csv": [",".join(map(str, row)) for row in rng.random((8, 6))],
         "hours.csv": ["north,south,west", *(",".join(map(str, row)) for row in hours)],
@@ -81,6 +83,7 @@ SAID = [
     r"^converged after.*\nconverged after.*\ndiverged .* is 3 × the critical",
     r"^0\.\d+ against 1\.4",
     r"season=7\) \d\.\d+\n.*season=7\) \d\.\d+$",
+    r"^\[\[ ?-?\d\.\d+",
 ]
 
 

@@ -8,8 +8,9 @@ the notebook runs.
 
 A cell with the tag `hide-input` only draws: JupyterLab and the site fold its code.
 
-A cell with the tag `real-data` needs a download. Where that cannot be had it says "Skipped", and
-the outputs that are stored stay; the cells concerned are named.
+A cell with the tag `real-data` needs a download, one with the tag `spark` needs Apache Spark. Where
+that cannot be had it says "Skipped", and the outputs that are stored stay; the cells concerned are
+named.
 """
 
 import glob
@@ -24,6 +25,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+MAY_LACK = {"real-data", "spark"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # holds the random id of a live widget
 
 
@@ -42,11 +44,11 @@ def normalise(notebook: nbformat.NotebookNode) -> str:
 def keep_what_is_stored(
     notebook: nbformat.NotebookNode, stored: nbformat.NotebookNode
 ) -> list[str]:
-    """Put back the outputs of cells that lacked their real data, and return the ids of those."""
+    """Put back the outputs of cells that lacked what they need, and return the ids of those."""
     lacking = [
         (new, old)
         for new, old in zip(notebook.cells, stored.cells, strict=True)
-        if "real-data" in new.metadata.get("tags", ())
+        if MAY_LACK & set(new.metadata.get("tags", ()))
         and any(output.get("text", "").startswith("Skipped") for output in new.outputs)
     ]
     for new, old in lacking:
@@ -73,7 +75,7 @@ def run(path: Path) -> None:
     path.write_text(normalise(notebook), encoding="utf-8", newline="\n")
     print("ran", path)
     if lacking:
-        print("    real data are missing, stored outputs kept:", ", ".join(lacking))
+        print("    what they need is missing, stored outputs kept:", ", ".join(lacking))
 
 
 if __name__ == "__main__":

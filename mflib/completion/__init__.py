@@ -10,6 +10,7 @@ xᵢⱼ ≈ uᵢᵀvⱼ there, and predict the others. The rooms, in the order o
     estimators    `ALS`, `SGD` and `GradientDescent` with fit, predict and recommend
     bayesian      ALS plus noise, averaged
     implicit      ALS on clicks and counts, where all entries count
+    cluster       half steps from disk, and factors from Apache Spark (lesson 7)
 
 The third algorithm, all entries at once, is lesson 4's `descent_steps`. Each of the three starts
 from any iterate of the others.

@@ -50,7 +50,13 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
     random_state: Any = None
     verbose: bool = False
 
-    def fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None, validation=None):
+    def fit(
+        self,
+        X: ArrayLike | ObservedEntries,
+        y: ArrayLike | None = None,
+        validation=None,
+        start=None,
+    ):
         """Fit the factors to observed entries.
 
         Parameters
@@ -62,6 +68,8 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
             The values. `ObservedEntries` hold their own.
         validation : tuple (X, y), optional
             Held-out entries, whose loss is followed in `history_`.
+        start : iterate or factors, optional
+            Where to start; with `max_iter=0` they become the model as they are. By default random.
 
         Returns
         -------
@@ -73,7 +81,10 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
             If the iteration diverged, or did not meet `tol` in `max_iter` steps.
         """
         limits = check.limits(self.tol, self.max_iter)
-        problem, start = self._begin(X, y)
+        problem, random = self._begin(X, y)
+        start = random if start is None else problem.as_factors(start)
+        if start.U.shape != random.U.shape:
+            raise ValueError(f"rank is {self.rank}, but the start has rank {start.U.shape[1]}")
         if validation is not None:
             validation = check.items(validation, 2, "validation", "a pair (X, y)")
             validation = self._entries(*validation, reset=False)

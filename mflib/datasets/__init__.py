@@ -22,6 +22,7 @@ from mflib.datasets.generated import (
     make_tune,
 )
 from mflib.datasets.shipped import (
+    load_cluster_times,
     load_documentation_counts,
     load_fertility,
     load_import_graph,
@@ -31,6 +32,7 @@ from mflib.datasets.shipped import (
 __all__ = [
     "fetch_hangzhou_metro",
     "fetch_movielens_100k",
+    "load_cluster_times",
     "load_documentation_counts",
     "load_fertility",
     "load_import_graph",

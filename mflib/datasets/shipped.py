@@ -1,5 +1,6 @@
 """What ships with the course or with scikit-learn: see data/README.md, file by file."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,44 @@ from sklearn.datasets import load_sample_image
 from sklearn.utils import Bunch
 
 from mflib import _validation as check
+
+
+def load_cluster_times() -> Bunch:
+    """Load what a step of alternating least squares took on one machine, on several engines.
+
+    They were measured once, by `benchmarks/cluster.py` (lesson 7).
+
+    Returns
+    -------
+    Bunch
+        engine : (n,) array of str
+            "laptop", "laptop, compiled", "disk", "Spark, 1 worker" or "Spark, 2 workers".
+        ratings : (n,) array
+            How many.
+        start_up, first, step : (n,) arrays
+            CPU seconds of all processes: until the engine answers; from then to the end of the
+            first step; and for each further one.
+        busiest, driver : (n,) arrays
+            CPU seconds of the busiest worker in a step, and of Spark's driver in a stage.
+        travel_V, travel_U : (n,) arrays
+            Bytes that a half step for U reads of V, and one for V reads of U, from other blocks.
+        megabytes : (n,) array
+            Memory, above that of a process that does nothing.
+        DESCR : str
+            When and where, and the licence.
+
+    Examples
+    --------
+    >>> times = load_cluster_times()
+    >>> print(times.ratings[times.engine == "disk"].max())
+    10000000.0
+    """
+    path = data_path("cluster_times.csv")
+    lines = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    names, *rows = lines
+    engines, *numbers = zip(*rows, strict=True)
+    columns = dict(zip(names[1:], np.array(numbers, float), strict=True))
+    return Bunch(engine=np.array(engines), **columns, DESCR=_description(path.name))
 
 
 def load_documentation_counts() -> Bunch:
