@@ -18,6 +18,10 @@ from mflib.completion import cluster
 from mflib.iteration import nth
 
 STRENGTH = 0.1
+# The oldest pyspark leaves a socket to the interpreter to close.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def random_entries(seed, m=30, n=20, n_entries=200):
