@@ -161,12 +161,12 @@ def test_escape_gives_the_keys_back_to_the_notebook(show):
     explorer, notebook = show(POWER, "Shown().show()", "1 + 1")
     explorer.press("Step", "ArrowRight")
     explorer.wait_for({"step": 3})
-    explorer.press("Step", "Escape")
-    notebook.page.keyboard.press("ArrowDown")
-    expect(notebook.page.locator(".jp-Cell").nth(2)).to_be_focused()
-    explorer.press("Step", "Escape")
-    notebook.page.keyboard.press("Shift+Enter")
-    expect(notebook.page.locator(".jp-Cell").nth(2)).to_be_focused()
+    cells = notebook.page.locator(".jp-Cell")
+    for key in ("ArrowDown", "Shift+Enter"):
+        explorer.press("Step", "Escape")
+        expect(cells.nth(1)).to_be_focused()
+        notebook.page.keyboard.press(key)
+        expect(cells.nth(2)).to_be_focused()
 
 
 def test_shown_twice_both_move_and_a_reload_finds_them_where_they_were(show):
