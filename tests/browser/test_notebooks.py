@@ -81,7 +81,7 @@ def test_power_iteration_tells_its_states(open_notebook):
 
 def test_a_copy_shows_no_answer_before_it_is_run(open_notebook):
     notebook = open_notebook("my_course/00_start_here.ipynb")
-    notebook.shows(".jp-MarkdownOutput", 1, "Question 1.")
+    notebook.shows(".jp-MarkdownOutput strong", 1, "Question 1.")
     assert notebook.outputs() == []
     notebook.shows(".jp-OutputArea-output, .jp-Cell img", 0)
     notebook.run_all()
