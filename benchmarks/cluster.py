@@ -1,12 +1,12 @@
 """The laptop, the disk and Apache Spark from a hundred thousand to ten million ratings.
 
 Each cell is a process of its own, with k = 16 factors, 100 ratings a row and 500 a column on
-average; few films have most of them. All are CPU seconds of all processes, since the machine is
-shared: start-up until Spark answers; from a file of the ratings (from their two orders, for the
-disk) to the factors after the first step; a further step. Of a step the busiest worker did so much,
-and the driver of Spark so much a stage. Travel is what a half step for U reads of V from other
-blocks, and the other way round. Memory is that of all processes, above one that has only imported
-everything; for the laptop and the disk it is the peak.
+average; few films have most of them. CPU seconds of all processes: until Spark answers, from a file
+of the ratings (from their two orders, for the disk) to the factors after the first step, and a
+further step; of this last the part of the busiest worker and of Spark's driver, and how long it
+took. Steps come from the difference of a long and a short fit. Travel is what a half step for U
+reads of V, and the other way round. Memory is that of all processes, above one that has only
+imported everything; for the laptop and the disk it is the peak.
 
 One thread on the laptop; a worker of Spark is a process with one core, and each side has 4 blocks.
 
@@ -19,11 +19,10 @@ import os
 import resource
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from time import process_time
+from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,7 @@ from mflib.completion import cluster
 
 K, STRENGTH = 16, 0.1
 DATA = Path(__file__).resolve().parents[1] / "data" / "cluster_times.csv"
-FIELDS = ["engine", "ratings", "start_up", "first", "step", "busiest", "driver"]
+FIELDS = ["engine", "ratings", "start_up", "first", "step", "busiest", "driver", "elapsed"]
 FIELDS += ["travel_V", "travel_U", "megabytes"]
 LIMIT = "300"  # megabytes
 METHODS = ["laptop", "laptop, compiled", "disk", "Spark, 1 worker", "Spark, 2 workers"]
@@ -89,7 +88,7 @@ def seconds(pids):
     return np.array(ticks) / os.sysconf("SC_CLK_TCK")
 
 
-def spark_cell(folder, n_workers, n_steps):
+def spark_cell(folder, n_workers, more):
     logs = {"enabled": "true", "dir": folder, "rolling.enabled": "false", "compress": "false"}
     cluster.SETTINGS |= {f"spark.eventLog.{name}": value for name, value in logs.items()}
     spark = cluster.start_spark(f"local-cluster[{n_workers},1,4096]")
@@ -98,54 +97,59 @@ def spark_cell(folder, n_workers, n_steps):
     spark.range(10).count()  # now the workers are there
     driver = spark._jvm.java.lang.ProcessHandle.current()
     pids = [driver.pid(), *(worker.pid() for worker in driver.children().toArray())]
-    start_up = seconds(pids)
+    start_up = seconds(pids).sum()
     columns = {"userCol": "row", "itemCol": "column", "ratingCol": "value"}
-    als = ALS(rank=K, maxIter=n_steps, regParam=STRENGTH, seed=0, **columns)
+    als = ALS(rank=K, regParam=STRENGTH, seed=0, **columns).setNumUserBlocks(4).setNumItemBlocks(4)
     frame = spark.read.csv(f"{folder}/ratings.csv", "row int, column int, value float")
-    als.setNumUserBlocks(4).setNumItemBlocks(4).fit(frame)
-    fit, megabytes = seconds(pids) - start_up, sum(map(memory, pids))
+
+    def fit(n_steps):
+        """Return CPU seconds of the driver and of each worker, and how long it took."""
+        before, begin = seconds(pids), perf_counter()
+        als.setMaxIter(n_steps).fit(frame)
+        return np.append(seconds(pids) - before, perf_counter() - begin)
+
+    first = fit(1)[:-1].sum()
+    short, long = fit(1), fit(1 + more)
+    of_driver, *of_workers, elapsed = (long - short) / more
+    step, busiest = of_driver + sum(of_workers), max(of_workers)
+    megabytes = sum(map(memory, pids))
     spark.stop()
     (log,) = Path(folder).glob("app-*")  # it has its name when it is closed
-    step, busiest, n_stages, *travel = of_log(log, n_steps)
+    travel = travelled(log)
     log.unlink()
-    first = fit.sum() - (n_steps - 1) * step
-    return start_up.sum(), first, step, busiest, fit[0] / n_stages, *travel, megabytes
+    return start_up, first, step, busiest, of_driver, elapsed, *travel, megabytes
 
 
-def of_log(log, n_steps):
-    """Return CPU seconds of a step, of the busiest worker, how many stages, and bytes."""
+def travelled(log):
+    """Return the bytes that the last two half steps read, the smaller number first."""
     events = list(map(json.loads, log.read_text(encoding="utf-8").splitlines()))
     stages = [e["Stage Info"] for e in events if e["Event"].endswith("StageCompleted")]
     halves = sorted(s["Stage ID"] for s in stages if s["Stage Name"].startswith("flatMap at ALS"))
-    last = halves[-n_steps:]  # of the later half of the steps
-    cpu, read = Counter(), Counter()
+    read = dict.fromkeys(halves[-2:], 0)
     for event in events:
-        if event["Event"].endswith("TaskEnd") and event["Stage ID"] in last:
-            metrics = event["Task Metrics"]
-            cpu[event["Task Info"]["Executor ID"]] += metrics["Executor CPU Time"] / 1e9
-            reads = metrics["Shuffle Read Metrics"]
+        if event["Event"].endswith("TaskEnd") and event["Stage ID"] in read:
+            reads = event["Task Metrics"]["Shuffle Read Metrics"]
             read[event["Stage ID"]] += reads["Remote Bytes Read"] + reads["Local Bytes Read"]
-    steps = n_steps / 2
-    travel = sorted(read[stage] for stage in last[-2:])
-    return sum(cpu.values()) / steps, max(cpu.values()) / steps, len(stages), *travel
+    return sorted(read.values())
 
 
 def cell(method, n, folder):
     """Return the numbers of one row of `FIELDS`."""
-    more = 4 if n < 10**7 else 2
     if method.startswith("Spark"):
-        return spark_cell(folder, int(method.split()[1]), n_steps=8)
+        return spark_cell(folder, int(method.split()[1]), more=20 if n < 10**7 else 6)
+    more = 4 if n < 10**7 else 2
     solver = "compiled" if "compiled" in method else "numpy"
     fit = from_disk if method == "disk" else lambda *args: laptop(*args, solver)
     if solver == "compiled":
         completion.ALS(2, solver=solver, dtype=np.float32).fit([[0, 0], [1, 1]], [1.0, 2.0])
     idle, work = memory(), []
     for n_steps in (1, 1, 1 + more, 1 + more):
-        begin = process_time()
+        begin = process_time(), perf_counter()
         fit(folder, n_steps)
-        work.append(process_time() - begin)
-    step = (min(work[2:]) - min(work[:2])) / more
-    return 0, min(work[:2]), step, step, 0, 0, 0, peak_of(folder, method, idle)
+        work.append((process_time() - begin[0], perf_counter() - begin[1]))
+    short, long = np.minimum(*work[:2]), np.minimum(*work[2:])
+    step, elapsed = (long - short) / more
+    return 0, short[0], step, step, 0, elapsed, 0, 0, peak_of(folder, method, idle)
 
 
 def peak_of(folder, method, idle):
@@ -199,8 +203,8 @@ def table(largest=10**7):
     """Yield the lines of a table of what `measure` finds."""
     limits = measure(largest)
     head = ["engine", "ratings", "start-up", "first step", "a step", "busiest", "driver"]
-    yield "| " + " | ".join([*head, "travel of V, U", "memory"]) + " |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield "| " + " | ".join([*head, "a step took", "travel of V, U", "memory"]) + " |"
+    yield "|---|" + "--:|" * 9
     with open(DATA, encoding="utf-8") as file:
         for method, n, *seconds, travel_V, travel_U, megabytes in list(csv.reader(file))[1:]:
             travel = f"{float(travel_V) / 1e6:.3g}, {float(travel_U) / 1e6:.3g} MB"
