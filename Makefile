@@ -37,7 +37,7 @@ restore: $(STAMP) ## give one lesson back as it is in the course, and keep what 
 test: $(STAMP) ## check everything: style, unit tests, every notebook output, every explorer in a browser
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BLAS) $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	$(BLAS) $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 cluster: $(STAMP) ## install what the Spark cells of lesson 7 need (half a gigabyte; and Java 17, which is yours to install)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[cluster]" --constraint $(CONSTRAINTS)
