@@ -136,7 +136,7 @@ def travelled(log):
 def cell(method, n, folder):
     """Return the numbers of one row of `FIELDS`."""
     if method.startswith("Spark"):
-        return spark_cell(folder, int(method.split()[1]), more=20 if n < 10**7 else 6)
+        return spark_cell(folder, int(method.split()[1]), more=6)
     more = 4 if n < 10**7 else 2
     solver = "compiled" if "compiled" in method else "numpy"
     fit = from_disk if method == "disk" else lambda *args: laptop(*args, solver)
@@ -196,7 +196,7 @@ def measure(largest):
 
 
 def answer(command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def table(largest=10**7):
