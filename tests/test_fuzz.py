@@ -258,7 +258,7 @@ INNER = {
 
 # A diverging descent goes on for ever; it is the loop that drives it which says that it broke.
 DIVERGES = {"completion.bayesian_als_steps", "completion.implicit_als_steps"}
-DIVERGES |= {"completion.sgd_steps", "descent.descent_steps", "sequential.rollout_steps"}
+DIVERGES |= {"completion.sgd_steps", "descent.descent_steps"}
 
 
 def public():

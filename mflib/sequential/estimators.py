@@ -1,29 +1,19 @@
 """The estimators of lesson 6: a sequence of tables with one shared basis, and its forecast."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import sqrt
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE
-from mflib.descent import descent_steps
-from mflib.iteration import drive, has_exploded, report
-from mflib.sequential.joint import JointProblem, SequenceFactors, joint_steps, two_stages
-from mflib.sequential.preparation import Forecaster, check_like, prepare
-from mflib.sequential.rollout import RolloutFactors, RolloutProblem, rollout_steps
-from mflib.sequential.transitions import (
-    companion_eigenvalues,
-    forecast_states,
-    predict_gaps,
-    roll_forward,
-)
-
-HISTORY = ("compression", "transition", "validation_compression", "validation_transition")
+from mflib.iteration import drive, report
+from mflib.sequential.joint import JointProblem, joint_steps, two_stages
+from mflib.sequential.preparation import Forecaster, prepare
+from mflib.sequential.rollout import RolloutProblem, rollout_steps
+from mflib.sequential.transitions import companion_eigenvalues, forecast_states, predict_gaps
 
 _parameters = dataclass(eq=False, repr=False, kw_only=True)
 
@@ -47,46 +37,6 @@ class _SequenceMF(Forecaster):
     lags = (1,)
     transition_weight, transition_regularization, l1, non_negative = 0.0, 1e-2, 0.0, False
 
-    def fit(self, X: ArrayLike, y=None, *, steps=None, validation=None):
-        """Fit basis, states and transitions.
-
-        Parameters
-        ----------
-        X : (n_steps, m, n) array, NaN where missing (or a masked array)
-            A sequence of tables. A sequence of vectors (n_steps, n) has tables of one row.
-        y : None
-            Not used.
-        steps : (n_steps,) array of int, optional
-            The numbers of the tables, consecutive; by default from 0. Phases of the season are
-            counted from them. What a random split selects is refused.
-        validation : (n_later_steps, m, n) array, optional
-            The tables that follow. They are not fitted: their losses are added to `history_`.
-
-        Returns
-        -------
-        self
-
-        Notes
-        -----
-        A gap is no zero: a row of a table without any entry takes what the transitions predict,
-        bent to meet the next table that has it, and at the first steps what comes next. Behind the
-        last table that has it, it is a forecast, and as such may fade. A row or a column that is
-        never observed is refused, unless a profile tells how large it is.
-        """
-        tables = self._keep(X, steps)
-        self._check(tables)
-        self.preparation_ = prepare(tables, self.season, self.scale, self.first_step_)
-        problem = everything = self._problem(self.preparation_.apply(tables))
-        if validation is not None:
-            tables = np.concatenate([tables, check_like(validation, tables, "validation")])
-            everything = self._problem(self.preparation_.apply(tables))
-        history = []
-        run = self._run(problem, lambda step: history.append(self._losses(everything, step)))
-        self.states_, self.basis_, self.transitions_ = self._as_sequence(run.step)
-        losses = np.transpose(history[: run.step.n_iter + 1])
-        self.history_ = dict(zip(HISTORY[: 2 if validation is None else 4], losses, strict=False))
-        return report(self, run)
-
     def impute(self) -> np.ndarray:
         """Return the data that were fitted, with Wₜ H in place of missing entries."""
         check_is_fitted(self)
@@ -99,76 +49,76 @@ class _SequenceMF(Forecaster):
         check_is_fitted(self)
         return companion_eigenvalues(self.transitions_, self.lags)
 
+    def _fit(self, X):
+        self._check(X)
+        self.preparation_ = prepare(X, self.season, self.scale, self.first_step_)
+        problem, losses = self._problem(X), []
+
+        def watch(step):
+            W, _, T = self._as_sequence(step)
+            losses.append((step.loss, problem.transition_loss(W, T)))
+
+        run = self._run(problem, watch)
+        self.states_, self.basis_, self.transitions_ = self._as_sequence(run.step)
+        compression, transition = np.transpose(losses)
+        self.history_ = {"compression": compression, "transition": transition}
+        report(self, run, stacklevel=4)
+
     def _forecast(self, tables, steps):
-        W, H, T = factors = SequenceFactors(self.states_, self.basis_, self.transitions_)
+        W = self.states_
         if len(tables) > len(W):
-            W = self._follow(self._problem(self.preparation_.apply(tables)), factors)
-        states = forecast_states(W, T, self.lags, steps)
-        return self.preparation_.undo(states @ H, start=len(W))
+            W = self._follow(self._problem(tables))
+        passed = len(tables) - len(W)
+        states = forecast_states(W, self.transitions_, self.lags, passed + steps)[passed:]
+        return self.preparation_.undo(states @ self.basis_, start=len(tables))
 
     def _run(self, problem, watch):
         """Return the run that fits the prepared tables, handing on its iterates."""
 
-    def _follow(self, problem, factors):
-        """Return the states W of the first tables of a problem, and after them those of the rest.
+    def _follow(self, problem):
+        """Return the states that were fitted, and after them those that later tables tell of.
 
         A state depends on no later table.
         """
+        return self.states_
 
     def _as_sequence(self, step):
-        """Return the factors W, H and T of an iterate."""
-        return step.factors
+        """Return the states W, the basis H and the transitions T of an iterate."""
+        k = len(step.H)
+        return step.factors.states(len(self.X_)), step.H, step.T.reshape(-1, k, k)
 
     def _check(self, X):
-        n_steps, n_rows = len(X), (~np.isnan(X)).any(axis=2).sum()
+        missing = np.isnan(X)
+        n_rows = np.count_nonzero(~missing.all(axis=2))
         check.count(self.rank, "rank", largest=min(n_rows, X.shape[2]))
         check.limits(self.tol, self.max_iter)
-        check.flag(self.non_negative, "non_negative")
-        if self.season is not None and check.count(self.season, "season") >= n_steps:
-            raise ValueError(
-                f"season is {self.season} and X has {n_steps} steps; more are needed, or the "
-                "profile takes up all of X"
-            )
-        if self.non_negative and self.season is not None:
-            raise ValueError(
-                "non_negative=True needs season=None: what is left without a profile has both signs"
-            )
-        if self.non_negative:
+        fits = self.season is None or check.count(self.season, "season") < len(X)
+        check.need(fits, f"season is {self.season}", f"less than the {len(X)} steps of X")
+        if check.flag(self.non_negative, "non_negative"):
+            needed = "season=None, as what a profile leaves has both signs,"
+            check.need(self.season is None, "non_negative is True", needed)
             check.no_negative(X, "X", "non_negative=True")
         for axes, name in (((0, 2), "row"), ((0, 1), "column")):
-            empty = np.flatnonzero(np.isnan(X).all(axis=axes))
-            if empty.size and self.season is None:
-                raise ValueError(
-                    f"{name} {empty[0]} of the tables is never observed, so nothing tells how "
-                    "large it is; leave it out, or remove a mean with season=1"
-                )
+            empty = missing.all(axis=axes)
+            found = f"{name} {empty.argmax()} of the tables is never observed"
+            check.need(self.season is not None or not empty.any(), found, "a mean, by season=1,")
 
-    def _problem(self, Z, **changed):
-        """Return the problem of the joint fit, with the parameters of this estimator."""
-        names = "regularization", "transition_weight", "transition_regularization", "l1"
-        options = {name: getattr(self, name) for name in (*names, "non_negative")}
-        return JointProblem(Z, self.lags, **options | changed)
+    def _problem(self, X):
+        """Return the problem of the joint fit, which has the parameters of this estimator."""
+        names = [field.name for field in fields(JointProblem)[1:]]  # all but the tables
+        options = {name: getattr(self, name) for name in names}
+        return JointProblem(self.preparation_.apply(X), **options)
 
-    def _losses(self, problem, step):
-        """Return both losses of the steps that were fitted, and of those that follow."""
-        factors, first = self._as_sequence(step), max(self.lags)
-        n, W = len(factors.W), self._follow(problem, factors)
-        with np.errstate(over="ignore", invalid="ignore"):  # a learning rate that is too large
-            E, R = problem.errors(W, factors.H), problem.surprises(W, factors.T)
-            parts = E[:n], R[first:n], E[n:], R[n:]
-            return [float(np.sum(part**2)) / 2 for part in parts]
-
-    def _drive(self, steps, broken=None, watch=None):
+    def _drive(self, steps, watch=None):
         """Go on until the root mean square of the objective settles."""
-        size, error = sqrt(np.count_nonzero(~np.isnan(self.X_))), np.inf
+        size, error = np.count_nonzero(~np.isnan(self.X_)) ** 0.5, np.inf
 
         def settled(step):
             nonlocal error
-            before, error = error, sqrt(2 * step.objective)
-            # A learning rate that is too large raises the loss: that is not settled.
-            return abs(before - error) <= max(self.tol * size, NEGLIGIBLE * error)
+            before, error = error, (2 * step.objective) ** 0.5
+            return before - error <= max(self.tol * size, NEGLIGIBLE * error)
 
-        return drive(steps, self.max_iter, settled, broken, watch=watch)
+        return drive(steps, self.max_iter, settled, watch=watch)
 
 
 @_parameters
@@ -219,12 +169,18 @@ class TwoStageMF(_SequenceMF):
         The profile and the scale.
     history_ : dict of arrays
         "compression" and "transition", the two losses of the prepared data, of every iterate (here
-        of the fit alone); and for validation steps "validation_compression" and
-        "validation_transition".
+        of the fit alone).
     n_iter_ : int
     converged_ : bool
     message_ : str
         Why the fit stopped.
+
+    Notes
+    -----
+    A gap is no zero: a row of a table without any entry takes what the transitions predict, bent to
+    meet the next table that has it, and at the first steps what comes next. Behind the last table
+    that has it, it is a forecast, and as such may fade. A row or a column that is never observed is
+    refused, unless a profile tells how large it is.
 
     Examples
     --------
@@ -250,16 +206,13 @@ class TwoStageMF(_SequenceMF):
         watch(run.step)
         return run
 
-    def _follow(self, problem, factors):
-        W, H, T = factors
-        known = problem.known.copy()
-        known[: len(W)] = True
-        W = np.concatenate([W, problem.encode(H, first=len(W))])
-        return predict_gaps(W, known, T, self.lags)
+    def _follow(self, problem):
+        W = np.concatenate([self.states_, problem.encode(self.basis_, first=len(self.states_))])
+        return predict_gaps(W, self.transitions_, self.lags)
 
 
 @_parameters
-class JointMF(_SequenceMF):
+class JointMF(TwoStageMF):
     """Factorize a sequence of tables, with basis, states and transitions fitted together.
 
     See `joint_steps`; it starts from the two stages. A later table that is given to `forecast` has
@@ -290,26 +243,17 @@ class JointMF(_SequenceMF):
     array([50., 60., 70.])
     """
 
-    lags: Sequence[int] = (1,)
     transition_weight: float = 1.0
-    transition_regularization: float = 1e-2
-    l1: float = 0.0
-    non_negative: bool = False
 
     def _run(self, problem, watch):
         check.positive(self.transition_weight, "transition_weight")
-        compression = self._problem(problem.X, transition_weight=0.0)
+        # Sweeps of the joint fit are slow, and move the basis little: let the first stage find it.
+        compression = replace(problem, transition_weight=0.0)
         start = two_stages(compression, self.rank, self._drive, bridge=True).step
-        return self._drive(joint_steps(problem, start), watch=watch)
+        return self._drive(joint_steps(problem, start), watch)
 
-    def _follow(self, problem, factors):
-        W, H, T = factors
-        n_later = len(problem.X) - len(W)
-        W = np.concatenate([W, np.empty((n_later, *W.shape[1:]))])
-        for t in range(len(W) - n_later, len(W)):
-            predicted = roll_forward(W[:t], T, self.lags, 1)[0]
-            W[t] = problem.best_table(t, H, predicted, self.transition_weight * predicted)
-        return W
+    def _follow(self, problem):
+        return problem.follow(self.states_, self.basis_, self.transitions_)
 
 
 @_parameters
@@ -324,9 +268,6 @@ class RolloutMF(_SequenceMF):
     rank, season, scale, tol, max_iter : as for `TwoStageMF`
     regularization : float
         λ ≥ 0, the ridge on the states and H.
-    learning_rate : float, optional
-        η of gradient descent on W₀, H and T, taken as it is: it may diverge. By default T takes
-        safe steps, and W₀ and H are least-squares solutions.
 
     Attributes
     ----------
@@ -341,32 +282,9 @@ class RolloutMF(_SequenceMF):
            [0.25]])
     """
 
-    learning_rate: float | None = None
-
     def _run(self, problem, watch):
         W, H, T = two_stages(problem, self.rank, self._drive, bridge=True).step.factors
         radius = np.abs(np.linalg.eigvals(T[0])).max()
-        start = RolloutFactors(W[0], H, T[0] / max(radius, 1.0))  # so that no power overflows
-        problem = RolloutProblem(problem.X, self.regularization)
-        if self.learning_rate is None:
-            steps, cure = rollout_steps(problem, start), "regularization"
-        else:
-            steps = descent_steps(problem, start, self.learning_rate, updates="simultaneous")
-            cure = f"the learning rate {self.learning_rate:g}"
-        reference = max(np.count_nonzero(problem.observed), problem.objective(start))
-
-        def broken(step):
-            return has_exploded(step.objective, reference) and (
-                f"diverged: after {step.n_iter} steps the loss is not finite, or a million times "
-                f"that of the start; lower {cure}"
-            )
-
-        return self._drive(steps, broken, watch)
-
-    def _follow(self, problem, factors):
-        later = roll_forward(factors.W, factors.T, self.lags, len(problem.X) - len(factors.W))
-        return np.concatenate([factors.W, later])
-
-    def _as_sequence(self, step):
-        W = step.factors.states(len(self.X_))
-        return SequenceFactors(W, step.H, step.T[np.newaxis])
+        start = W[0], H, T[0] / max(radius, 1.0)  # so that no power overflows
+        steps = rollout_steps(RolloutProblem(problem.X, self.regularization), start)
+        return self._drive(steps, watch)

@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mflib import _validation as check
 from mflib.sequential.preparation import Forecaster, check_sequence, phases, seasonal_profile
-from mflib.sequential.transitions import check_lags, forecast_states, lagged
+from mflib.sequential.transitions import check_lags, fit_transitions, forecast_states
 
 
 class _Seasonal(Forecaster):
@@ -56,10 +56,8 @@ class LastValue(_Seasonal):
     """
 
     def _forecast(self, X, steps):
-        X, season = _fill_forward(X, self.season), self.season
-        if len(X) < season:  # the mean stands for what was before
-            X = np.concatenate([seasonal_profile(X, 1).repeat(season - len(X), axis=0), X])
-        return X[len(X) - season + np.arange(steps) % season]
+        filled = _fill_forward(X, self.season)
+        return filled[len(filled) - self.season + np.arange(steps) % self.season]
 
 
 class MeanValue(_Seasonal):
@@ -116,17 +114,14 @@ class ScalarAutoregression(Forecaster):
 
     def _fit(self, X):
         check_lags(self.lags, len(X))
-        table = np.stack([part.ravel() for part in lagged(X, (0, *self.lags))], axis=1)
-        target, *past = table[~np.isnan(table).any(axis=1)].T
-        if target.size == 0:
-            raise ValueError("no entry is observed at a step and at all its lags; use fewer lags")
-        self.coefficients_ = np.linalg.lstsq(np.stack(past, axis=1), target, rcond=None)[0]
+        numbers = X.reshape(len(X), -1, 1)  # each entry is a state of its own, of one component
+        self.coefficients_ = fit_transitions(numbers, self.lags).ravel()
 
     def _forecast(self, X, steps):
-        filled = _fill_forward(X, 1).reshape(len(X), -1, 1)
+        filled = _fill_forward(X, 1)
+        numbers = filled.reshape(len(filled), -1, 1)
         coefficients = self.coefficients_[:, np.newaxis, np.newaxis]
-        forecast = forecast_states(filled, coefficients, self.lags, steps)
-        return forecast.reshape(steps, *X.shape[1:])
+        return forecast_states(numbers, coefficients, self.lags, steps).reshape(-1, *X.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -215,8 +210,7 @@ def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
     actual = check.with_gaps(actual, "actual")
     forecast = check.shaped(check.floats(forecast, "forecast"), actual.shape, "forecast")
     observed = ~np.isnan(actual)
-    if not observed.any():
-        raise ValueError("actual has no observed entry")
+    check.need(observed.any(), "actual has no observed entry", "one at least")
     errors = np.subtract(forecast, actual, dtype=np.float64)[observed]
     return float(np.sqrt(np.mean(errors**2)))
 
@@ -277,11 +271,13 @@ def block_missing(shape: tuple[int, ...], share: float, *, random_state=None) ->
 
 
 def _fill_forward(X, season):
-    """Replace missing entries by the last observed one of the phase, or by a mean."""
-    if not np.isnan(X).any():
+    """Return X with missing entries replaced by the last observed ones of the phase.
+
+    Where that takes values from before the first step, a season of means stands there.
+    """
+    if len(X) >= season and not np.isnan(X).any():
         return X
-    profile, filled = seasonal_profile(X, season), X.copy()
-    for t in range(len(X)):
-        before = filled[t - season] if t >= season else profile[t % season]
-        filled[t] = np.where(np.isnan(X[t]), before, X[t])
+    filled = np.concatenate([seasonal_profile(X, season), X])
+    for t in range(season, len(filled)):
+        filled[t] = np.where(np.isnan(filled[t]), filled[t - season], filled[t])
     return filled

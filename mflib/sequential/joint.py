@@ -34,7 +34,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import count
-from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +50,7 @@ from mflib.sequential.transitions import (
     fill_gaps,
     fit_transitions,
     predictions,
+    roll_forward,
     usable_rows,
 )
 
@@ -65,12 +65,16 @@ class SequenceFactors(NamedTuple):
     H: np.ndarray
     T: np.ndarray
 
+    def states(self, n_steps: int) -> np.ndarray:
+        """Return the states of the first n steps."""
+        return self.W[:n_steps]
+
 
 class TableProblem(Problem):
     """What the problems of this lesson have in common: tables (n_steps, m, n), NaN where missing.
 
     `observed` says where X has an entry, `known` which rows have one, `whole` which miss none, and
-    `filled` is X with zeros elsewhere.
+    `filled` is X with zeros elsewhere. `is_ridge`: of W and H nothing is asked but small squares.
     """
 
     l1, non_negative = 0.0, False
@@ -80,15 +84,10 @@ class TableProblem(Problem):
         self.regularization = check.non_negative(regularization, "regularization")
         self.observed = ~np.isnan(self.X)
         self.known, self.whole = self.observed.any(axis=2), self.observed.all(axis=2)
-        self.is_complete = bool(self.whole.all())
+        self.is_complete, self.is_ridge = self.whole.all(), not (self.l1 or self.non_negative)
         self.filled = self.X if self.is_complete else np.where(self.observed, self.X, 0.0)
         # Where λ applies: to all rows of a table that has an entry.
         self.shrunk = np.broadcast_to(self.known.any(axis=1, keepdims=True), self.known.shape)
-
-    @property
-    def is_ridge(self) -> bool:
-        """Whether nothing is asked of W and H beyond small squares."""
-        return not (self.l1 or self.non_negative)
 
     def entries_per_component(self, k: int) -> float:
         """Return c."""
@@ -99,15 +98,25 @@ class TableProblem(Problem):
         E = W @ H - self.filled
         return E if self.is_complete else np.where(self.observed, E, 0.0)
 
-    def squares(self, W: np.ndarray, H: np.ndarray) -> float:
-        """Return ½λ (Σₜ ‖Wₜ‖² + c ‖H‖²), over the tables with an entry."""
+    @np.errstate(over="ignore", invalid="ignore")
+    def loss(self, factors) -> float:
+        """Return ½ Σ_Ω (Wₜ H − Xₜ)²; infinite or NaN where states overflow."""
+        E = self.errors(factors.states(len(self.X)), factors.H)
+        return float(np.vdot(E, E)) / 2
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def penalty(self, factors) -> float:
+        """Return ½λ (Σₜ ‖Wₜ‖² + c ‖H‖²), over the tables with an entry, and the l1 penalties."""
+        W, H = factors.states(len(self.X)), factors.H
         squares = np.sum(W[self.shrunk] ** 2) + self.entries_per_component(len(H)) * np.vdot(H, H)
-        return self.regularization * float(squares) / 2
+        l1_W, l1_H = self.l1_strengths(len(H))
+        l1 = l1_W * np.abs(W).sum() + l1_H * np.abs(H).sum()
+        return float(self.regularization * squares / 2 + l1)
 
     def l1_strengths(self, k: int) -> tuple[float, float]:
         """Return the penalties on |W| and |H|, in proportion to the size of their entries."""
         n, c = self.X.shape[2], self.entries_per_component(k)
-        return self.l1 * sqrt(n / k), self.l1 * c / sqrt(n)
+        return self.l1 * np.sqrt(n / k), self.l1 * c / np.sqrt(n)
 
     def best_basis(self, W: np.ndarray, H: np.ndarray) -> np.ndarray:
         """Return the best H for these states, a ridge regression for each column, or a better one.
@@ -134,15 +143,15 @@ class TableProblem(Problem):
         return rows.reshape(W.shape)
 
     def encode(self, H: np.ndarray, first: int = 0) -> np.ndarray:
-        """Return the states of the tables from `first` on, for a basis found before.
+        """Return the states of the tables from `first` on, for a basis found before: NaN in a gap.
 
         With ridges alone it is orthonormal, and a complete row x has the state x Hᵀ.
         """
-        W = self.filled[first:] @ H.T
+        W, known = self.filled[first:] @ H.T, self.known[first:]
         exact = self.whole[first:] & self.is_ridge
-        if (exact | ~self.known[first:]).all():
-            return W
-        return np.where(exact[..., np.newaxis], W, self.best_rows(H, np.zeros_like(W), first))
+        if not (exact | ~known).all():
+            W = np.where(exact[..., np.newaxis], W, self.best_rows(H, np.zeros_like(W), first))
+        return np.where(known[..., np.newaxis], W, np.nan)
 
     def _solve(self, grams, targets, strengths, start, l1, max_iter=_SWEEPS):
         """Return the rows that minimise ½ w (G + sI) wᵀ − t wᵀ, with what else is asked of them."""
@@ -218,16 +227,15 @@ class JointProblem(TableProblem):
         shapes = {"W": (n_steps, m, "k"), "H": ("k", n), "T": (len(self.lags), "k", "k")}
         return check.factors(start, SequenceFactors, shapes)
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def loss(self, factors) -> float:
-        """Return ½ Σ_Ω (Wₜ H − Xₜ)²."""
-        return float(np.sum(self.errors(factors.W, factors.H) ** 2)) / 2
-
     def surprises(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
         """Return Wₜ − Σ_l W_{t−l} T_l, and Wₜ − W_{t+1} at the first max(lags) steps."""
         first = max(self.lags)
         rest = W[first:] - predictions(W, T, self.lags)
         return np.concatenate([W[:first] - W[1 : first + 1], rest])
+
+    def transition_loss(self, W: np.ndarray, T: np.ndarray) -> float:
+        """Return ½ Σₜ ‖Wₜ − Σ_l W_{t−l} T_l‖², without its weight."""
+        return float(np.sum(self.surprises(W, T)[max(self.lags) :] ** 2)) / 2
 
     @np.errstate(over="ignore", invalid="ignore")
     def penalty(self, factors) -> float:
@@ -235,9 +243,7 @@ class JointProblem(TableProblem):
         W, H, T = factors
         transition = np.vdot(self.pulls, np.sum(self.surprises(W, T) ** 2, axis=2))
         transition += self.ridge_of_transitions(len(H)) * np.vdot(T, T)
-        l1_W, l1_H = self.l1_strengths(len(H))
-        l1 = l1_W * np.abs(W).sum() + l1_H * np.abs(H).sum()
-        return float(self.squares(W, H) + l1 + self.transition_weight * transition / 2)
+        return super().penalty(factors) + float(self.transition_weight * transition / 2)
 
     def ridge_of_transitions(self, k: int) -> float:
         """Return ρ in the unit of the squares of those states that are more than a guess."""
@@ -246,32 +252,34 @@ class JointProblem(TableProblem):
         return share * (n_steps - max(self.lags)) * m * n / k
 
     def best_transitions(self, W: np.ndarray, **options) -> np.ndarray:
-        """Return the transitions of these states, with `known` or `start` of `fit_transitions`."""
+        """Return the transitions of these states, from a `start` of `fit_transitions`, if any."""
         ridge = self.ridge_of_transitions(W.shape[2])
         return fit_transitions(W, self.lags, ridge, non_negative=self.non_negative, **options)
 
     def best_states(self, factors, *, backwards: bool = False) -> np.ndarray:
-        """Return states that minimise f over each table Wₜ, one after the other."""
+        """Return states that minimise f over each table Wₜ, one after the other.
+
+        With the surprises R, other states say of Wₜ what they predict, Wₜ − Rₜ, and what it is to
+        predict: R_s + Wₜ M of each W_s, where M is T_l, or I for the first steps.
+        """
         W, H, T = factors
         mu, longest = self.transition_weight, max(self.lags)
         if mu == 0:  # the tables do not depend on each other
             return self.best_rows(H, W)
-        W, R, squares = W.copy(), self.surprises(W, T), T @ T.transpose(0, 2, 1)
+        W, R, pulls = W.copy(), self.surprises(W, T), self.pulls[..., np.newaxis]
         for t in range(len(W))[:: -1 if backwards else 1]:
-            later = [(i, t + lag) for i, lag in enumerate(self.lags)]  # the tables that Wₜ predicts
-            later = [(i, s) for i, s in later if longest <= s < len(W)]
-            C = sum((squares[i] for i, _ in later), np.zeros_like(T[0]))
-            said = sum((R[s] @ T[i].T for i, s in later), W[t] @ C)
-            said += self.pulls[t, :, np.newaxis] * (W[t] - R[t])
+            others = [(t + lag, T[i]) for i, lag in enumerate(self.lags)]  # that Wₜ predicts
+            others = [(s, M) for s, M in others if longest <= s < len(W)]
+            C = sum(M @ M.T for _, M in others)
             if 1 <= t <= longest:
-                said += self.pulls[t - 1, :, np.newaxis] * (W[t] + R[t - 1])
+                others.append((t - 1, np.eye(len(H))))
+            said = pulls[t] * (W[t] - R[t])
+            said += sum(pulls[s] * (R[s] + W[t] @ M) @ M.T for s, M in others)
             change = self.best_table(t, H, W[t], mu * said, mu * C, _SWEEPS_OF_A_TABLE) - W[t]
             W[t] += change
             R[t] += change
-            if 1 <= t <= longest:
-                R[t - 1] -= change
-            for i, s in later:
-                R[s] -= change @ T[i]
+            for s, M in others:
+                R[s] -= change @ M
         return W
 
     def best_table(self, t, H, start, said, coupling=0.0, max_iter=_SWEEPS) -> np.ndarray:
@@ -292,6 +300,18 @@ class JointProblem(TableProblem):
         grams, targets = gram_matrices(self.observed[t], H.T) + coupling, self.filled[t] @ H.T
         l1 = self.l1_strengths(len(H))[0]
         return self._solve(grams, targets + said, self.strengths[t], start, l1, max_iter)
+
+    def follow(self, W: np.ndarray, H: np.ndarray, T: np.ndarray) -> np.ndarray:
+        """Return states W of the first tables, and then those that are best given the ones before.
+
+        A state depends on no later table.
+        """
+        n_known = len(W)
+        W = np.concatenate([W, np.empty((len(self.X) - n_known, *W.shape[1:]))])
+        for t in range(n_known, len(W)):
+            predicted = roll_forward(W[:t], T, self.lags, 1)[0]
+            W[t] = self.best_table(t, H, predicted, self.transition_weight * predicted)
+        return W
 
 
 @record
@@ -340,9 +360,7 @@ def joint_steps(problem: JointProblem, start: Any) -> Iterator[JointStep]:
     return iterate(problem.as_factors(start))
 
 
-def two_stages(
-    problem: JointProblem, rank: int, drive: Callable[..., Run], *, bridge: bool = False
-) -> Run:
+def two_stages(problem: JointProblem, rank: int, drive: Callable, *, bridge: bool = False) -> Run:
     """Fit the basis, then the transitions.
 
     Parameters
@@ -370,10 +388,10 @@ def two_stages(
         if problem.is_ridge:
             H = _leading_rows(run.step.W.reshape(-1, rank) @ H, rank)
     W = problem.encode(H)
-    if bridge and not usable_rows(known, problem.lags).any():
-        W, known = bridge_gaps(W, known), np.ones_like(known)
-    T = problem.best_transitions(W, known=known)
-    factors = SequenceFactors(fill_gaps(W, known, T, problem.lags), H, T)
+    if bridge and not usable_rows(W, problem.lags).any():
+        W = bridge_gaps(W)
+    T = problem.best_transitions(W)
+    factors = SequenceFactors(fill_gaps(W, T, problem.lags), H, T)
     return run._replace(step=JointStep(n_iter, factors, problem))
 
 

@@ -24,9 +24,9 @@ _LARGEST_ENTRY = 1e290
 
 @dataclass(frozen=True)
 class Preparation:
-    """A profile (season, m, n) or None, and a scale that divides a table (m, n)."""
+    """A profile (season, m, n), or one zero for none, and a scale that divides a table (m, n)."""
 
-    profile: np.ndarray | None
+    profile: np.ndarray
     scale: np.ndarray
     first_step: int
 
@@ -39,8 +39,6 @@ class Preparation:
         return Z * self.scale + self._profiles(start, len(Z))
 
     def _profiles(self, start, n_steps):
-        if self.profile is None:
-            return 0.0
         return self.profile[phases(self.first_step + start, n_steps, len(self.profile))]
 
 
@@ -60,7 +58,7 @@ def prepare(X: np.ndarray, season: int | None, scale: str | None, first_step: in
     """
     axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
     check.choice(scale, axes, "scale")
-    profile = None if season is None else seasonal_profile(X, season, first_step)
+    profile = np.zeros((1, 1, 1)) if season is None else seasonal_profile(X, season, first_step)
     Z = Preparation(profile, np.ones(()), first_step).apply(X)
     largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
     size = np.sqrt(_mean((Z / largest) ** 2, axes[scale], 0.0))[0]
@@ -74,7 +72,6 @@ def seasonal_profile(X: np.ndarray, season: int, first_step: int = 0) -> np.ndar
     An entry that was never observed in a phase gets its mean over all phases; one that was never
     observed at all gets the mean of its row, or of everything if the row is empty too.
     """
-    check.count(season, "season")
     overall = _mean(X, (0, 1, 2), 0.0)
     everyday = _mean(X, 0, _mean(X, (0, 2), overall))[0]
     phase = phases(first_step, len(X), season)
@@ -86,54 +83,34 @@ def phases(first_step: int, n_steps: int, season: int) -> np.ndarray:
     return np.arange(first_step, first_step + n_steps) % season
 
 
-def check_sequence(X: ArrayLike, name: str = "X") -> np.ndarray:
+def check_sequence(X: ArrayLike) -> np.ndarray:
     """Return a sequence of tables as floats (n_steps, m, n), NaN where missing.
 
     A sequence of vectors (n_steps, n) becomes tables of one row. A masked array, or a list of
     them, is missing where its mask is True.
     """
-    if sparse.issparse(X):
-        raise TypeError(f"{name} is sparse; dense data are needed, with NaN where one is missing")
+    check.need(not sparse.issparse(X), "X is sparse", "an array, NaN where one is missing,")
     try:
-        if isinstance(X, (list, tuple)) and any(map(np.ma.is_masked, X)):
-            X = np.ma.stack(X)
-        mask, X = np.ma.getmask(X), np.asarray(X)
+        X = np.ma.array(X)  # which knows the masks in a list, too
     except ValueError:
-        raise ValueError(f"{name} is not a sequence of tables: their shapes differ") from None
-    if X.ndim not in (2, 3):
-        raise ValueError(
-            f"{name} has shape {X.shape}; (n_steps, m, n) or (n_steps, n) is needed. Reshape your "
-            "data: one number per step is a column, X[:, np.newaxis]"
-        )
+        raise ValueError("X is not a sequence of tables: their shapes differ") from None
+    needed = "(n_steps, m, n) or (n_steps, n), such as X[:, np.newaxis] for one number per step,"
+    check.need(X.ndim in (2, 3), f"X has shape {X.shape}", needed)
     if X.size == 0:
-        which = "feature(s)" if len(X) else "sample(s)"
-        raise ValueError(
-            f"{name} has 0 {which} (shape={X.shape}) while a minimum of 1 is required."
-        )
+        none = f"0 {'feature(s)' if len(X) else 'sample(s)'} (shape={X.shape})"
+        raise ValueError(f"X has {none} while a minimum of 1 is required.")
     if X.dtype.kind not in "biufO":
         why = "Complex data not supported: " if X.dtype.kind == "c" else ""
-        raise ValueError(f"{why}{name} holds entries of type {X.dtype}; real numbers are needed")
+        raise ValueError(f"{why}X holds entries of type {X.dtype}; real numbers are needed")
     try:
-        X = np.asarray(X, dtype=np.float64, order="C")
+        X = np.asarray(X.astype(np.float64, order="C").filled(np.nan))
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} holds objects that are no numbers: {error}") from None
-    X = np.where(mask, np.nan, X)
+        raise TypeError(f"X holds objects that are no numbers: {error}") from None
     largest = np.fmax.reduce(np.abs(X), axis=None)  # of the entries that are not NaN
-    if np.isnan(largest):
-        raise ValueError(f"{name} has no observed entry")
-    if np.isinf(largest):
-        raise ValueError(f"{name} has infinite entries; mark missing ones with NaN")
-    if largest > _LARGEST_ENTRY:
-        raise ValueError(f"{name} has entries above {_LARGEST_ENTRY:.0e}; scale it down first")
+    check.need(not np.isnan(largest), "X has no observed entry", "one at least")
+    needed = f"at most {_LARGEST_ENTRY:.0e}, or NaN for a missing one,"
+    check.need(largest <= _LARGEST_ENTRY, f"X has an entry of size {largest:.2g}", needed)
     return X if X.ndim == 3 else X[:, np.newaxis, :]
-
-
-def check_like(X: ArrayLike, fitted: np.ndarray, name: str) -> np.ndarray:
-    """Return X as `check_sequence` does, refusing tables that are not shaped as those fitted."""
-    X = check_sequence(X, name)
-    found, needed = X.shape[1:], fitted.shape[1:]
-    check.need(found == needed, f"{name} has tables of shape {found}", f"{needed} as in fit")
-    return X
 
 
 def check_steps(steps: ArrayLike | None, n_steps: int) -> int:
@@ -158,11 +135,26 @@ class Forecaster(BaseEstimator):
     """What all forecasters share: they keep the tables they were fitted to, and go on from them."""
 
     def fit(self, X: ArrayLike, y=None, *, steps=None):
-        """Fit the tables X (n_steps, m, n) or vectors (n_steps, n), NaN where missing.
+        """Fit a sequence of tables.
 
-        `steps` are their numbers, consecutive, by default from 0.
+        Parameters
+        ----------
+        X : (n_steps, m, n) array, NaN where missing (or a masked array)
+            A sequence of tables. A sequence of vectors (n_steps, n) has tables of one row.
+        y : None
+            Not used.
+        steps : (n_steps,) array of int, optional
+            The numbers of the tables, consecutive; by default from 0. Phases of the season are
+            counted from them. What a random split selects is refused.
+
+        Returns
+        -------
+        self
         """
-        self._fit(self._keep(X, steps))
+        tables = check_sequence(X)
+        self.first_step_ = check_steps(steps, len(tables))
+        self.X_, self.n_dims_, self.n_features_in_ = tables, np.ndim(X), tables.shape[2]
+        self._fit(tables)
         return self
 
     def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:
@@ -172,17 +164,11 @@ class Forecaster(BaseEstimator):
         """
         check_is_fitted(self)
         check.count(steps, "steps")
-        tables = self.X_ if X is None else check_like(X, self.X_, "X")
-        fits, needed = len(tables) >= len(self.X_), f"a start with the {len(self.X_)} fitted ones"
-        check.need(fits, f"X has {len(tables)} steps", needed)
+        tables = self.X_ if X is None else check_sequence(X)
+        fits = len(tables) >= len(self.X_) and tables.shape[1:] == self.X_.shape[1:]
+        found, fitted = (f"{len(A)} tables of shape {A.shape[1:]}" for A in (tables, self.X_))
+        check.need(fits, f"X has {found}", f"a start with the {fitted} that were fitted")
         return self._as_given(self._forecast(tables, steps))
-
-    def _keep(self, X, steps):
-        """Check the data and their steps, keep them, and return the tables."""
-        tables = check_sequence(X)
-        self.first_step_ = check_steps(steps, len(tables))
-        self.X_, self.n_dims_, self.n_features_in_ = tables, np.ndim(X), tables.shape[2]
-        return tables
 
     def __sklearn_tags__(self):
         """Say what data it takes: vectors or tables, with NaN where an entry is missing."""

@@ -42,7 +42,7 @@ class RolloutFactors(NamedTuple):
     def states(self, n_steps: int) -> np.ndarray:
         """Return W₀ Tᵗ for every step, (n_steps, m, k)."""
         start = self.W0[np.newaxis]
-        return np.concatenate([start, roll_forward(start, [self.T], (1,), n_steps - 1)])
+        return np.concatenate([start, roll_forward(start, self.T[np.newaxis], (1,), n_steps - 1)])
 
 
 class RolloutProblem(TableProblem, SmoothProblem):
@@ -67,25 +67,13 @@ class RolloutProblem(TableProblem, SmoothProblem):
         shapes = {"W0": (m, "k"), "H": ("k", n), "T": ("k", "k")}
         return check.factors(start, RolloutFactors, shapes)
 
-    def loss(self, factors) -> float:
-        """Return ½ Σ_Ω (W₀ Tᵗ H − Xₜ)²; infinite or NaN where Tᵗ overflows."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            E = self.errors(factors.states(len(self.X)), factors.H)
-            return float(np.vdot(E, E)) / 2
-
-    def penalty(self, factors) -> float:
-        """Return ½λ (Σₜ ‖W₀ Tᵗ‖² + c ‖H‖²), over the tables with an entry."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.squares(factors.states(len(self.X)), factors.H)
-
+    @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradient(self, factors) -> tuple[float, RolloutFactors]:
         """Return the loss, and the derivatives of f with respect to W₀, H and T."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            S, E, B = self._through_time(factors)
-            strength = self.regularization * self.entries_per_component(len(factors.H))
-            by_H = _products(S, E) + strength * factors.H
-            slopes = RolloutFactors(B[0], by_H, _products(S[:-1], B[1:]))
-            return float(np.vdot(E, E)) / 2, slopes
+        S, E, B = self._through_time(factors)
+        strength = self.regularization * self.entries_per_component(len(factors.H))
+        by_H = _products(S, E) + strength * factors.H
+        return float(np.vdot(E, E)) / 2, RolloutFactors(B[0], by_H, _products(S[:-1], B[1:]))
 
     def block_hessian(self, factors, block: int = 2) -> LinearOperator:
         """Return the Hessian with respect to T, block 2, raveled; W₀ and H need no descent.
@@ -110,14 +98,13 @@ class RolloutProblem(TableProblem, SmoothProblem):
     def best_initial(self, factors) -> np.ndarray:
         """Return the W₀ that minimises f for these H and T: a ridge regression for each row.
 
-        Its Gram matrix is Σₜ Tᵗ (Gₜ + λI) (Tᵗ)ᵀ, with Gₜ that of the columns of H observed at t.
+        Its Gram matrix is Σₜ Tᵗ (Gₜ + λI) (Tᵗ)ᵀ, with Gₜ that of the columns of H observed at t,
+        its target Σₜ xₜ Hᵀ (Tᵗ)ᵀ.
         """
-        _, H, T = factors
-        grams = np.zeros_like(T)
-        for at_step in self._grams(H)[::-1]:
-            grams = at_step + T @ grams @ T.T
-        targets = _backwards(self.filled @ H.T, T)[0]
-        return solve_rows(grams, targets, self.regularization * self.shrunk[0])
+        H, powers = factors.H, factors._replace(W0=np.eye(len(factors.H))).states(len(self.X))
+        grams = np.sum(powers[:, None] @ self._grams(H) @ powers[:, None].mT, axis=0)
+        targets = np.sum(self.filled @ H.T @ powers.mT, axis=0)
+        return solve_rows(grams, targets, self.regularization * self.shrunk[0, : len(grams)])
 
     def _through_time(self, factors):
         """Return the states S, the errors E and what flows back, B."""
@@ -127,43 +114,36 @@ class RolloutProblem(TableProblem, SmoothProblem):
         return S, E, _backwards(E @ H.T + self.regularization * self.shrunk[..., None] * S, T)
 
     def _grams(self, H):
-        """Return Gₜ + λI for each row of each table, (n_steps, m, k, k)."""
-        shape = (*self.X.shape[:2], len(H), len(H))
-        if self.is_complete:
-            return np.broadcast_to(H @ H.T + self.regularization * np.eye(len(H)), shape)
-        grams = gram_matrices(self.observed.reshape(-1, H.shape[1]), H.T).reshape(shape)
-        return grams + self.regularization * self.shrunk[..., None, None] * np.eye(len(H))
+        """Return Gₜ + λI for each row of each table, (n_steps, m, k, k), or one for all of them."""
+        k, n = H.shape
+        shrunk = self.shrunk[:1, :1] if self.is_complete else self.shrunk
+        grams = gram_matrices(self.observed.reshape(-1, n), H.T).reshape(*shrunk.shape, k, k)
+        return grams + self.regularization * shrunk[..., None, None] * np.eye(k)
 
 
 @record
 class RolloutStep(ProblemIterate):
-    """One iterate of the rollout: the factors W0, H, T, and the learning rate that led here."""
+    """One iterate of the rollout: the factors W0, H, T, and f."""
 
     algorithm = "rollout"
 
-    learning_rate: float | None
 
+def rollout_steps(problem: RolloutProblem, start: Any) -> Iterator[RolloutStep]:
+    """Yield iterates that take the best H, the best W₀, then a safe gradient step in T, for ever.
 
-def rollout_steps(
-    problem: RolloutProblem, start: Any, learning_rate: float | None = None
-) -> Iterator[RolloutStep]:
-    """Yield iterates that take the best H, the best W₀, then a gradient step in T alone, for ever.
-
-    (Plain gradient descent on all three is `descent_steps` of lesson 4.)
+    The safe step is 1/λ_max of the present Hessian, by power iteration, halved until the objective
+    does not rise: f is no quadratic in T. (Plain gradient descent on all three, with a learning
+    rate of your own, is `gradient_descent` of lesson 4.)
 
     Parameters
     ----------
     problem : RolloutProblem
     start : iterate, or arrays (W0, H, T)
-    learning_rate : float, optional
-        η. By default the safe step 1/λ_max of the present Hessian, by power iteration, halved until
-        the objective does not rise: f is no quadratic in T. A given η is taken as it is; the
-        iterates may then grow to infinity and become NaN.
 
     Yields
     ------
     RolloutStep
-        `n_iter` counts from 0 (the start).
+        `n_iter` counts from 0 (the start); `objective` never increases.
 
     Examples
     --------
@@ -177,38 +157,29 @@ def rollout_steps(
     (True, 2.0)
     """
     check.kind(isinstance(problem, RolloutProblem), problem, "problem", "a RolloutProblem")
-    if learning_rate is not None:
-        check.positive(learning_rate, "learning_rate")
 
     def iterate(factors):
-        eta = None
         for n_iter in count():
-            yield RolloutStep(n_iter, factors, problem, eta)
-            S = factors.states(len(problem.X))
-            with np.errstate(over="ignore", invalid="ignore"):  # the next loss is not finite
-                factors = factors._replace(H=problem.best_basis(S, factors.H))
-                factors = factors._replace(W0=problem.best_initial(factors))
-                factors, eta = _step_in_T(problem, factors, learning_rate)
+            yield RolloutStep(n_iter, factors, problem)
+            factors = _better(problem, factors)
 
     return iterate(problem.as_factors(start))
 
 
-def _step_in_T(problem, factors, eta):
-    """Return the factors after a step of T against its gradient, and the learning rate."""
-    slope = problem.gradient(factors).T
-
-    def moved(eta):
-        return factors._replace(T=factors.T - eta * slope)
-
-    if eta is not None:
-        return moved(eta), eta
+@np.errstate(over="ignore", invalid="ignore")  # where the start overflows, so does what follows
+def _better(problem, factors):
+    """Return the factors after the best H, the best W₀, and a safe step of T."""
+    H = problem.best_basis(factors.states(len(problem.X)), factors.H)
+    factors = factors._replace(H=H)
+    factors = factors._replace(W0=problem.best_initial(factors))
+    slope, before = problem.gradient(factors).T, problem.objective(factors)
     curvature = largest_curvature(problem.block_hessian(factors, 2), tol=0.1, random_state=0)
-    before, eta = problem.objective(factors), 1 / curvature if curvature > 0 else 1.0
-    for _ in range(60):
-        if problem.objective(moved(eta)) <= before:
-            return moved(eta), eta
-        eta /= 2
-    return factors, 0.0
+    longest = 1 / curvature if curvature > 0 else 1.0
+    for eta in longest * 0.5 ** np.arange(60):
+        moved = factors._replace(T=factors.T - eta * slope)
+        if problem.objective(moved) <= before:
+            return moved
+    return factors
 
 
 def _products(A, B):

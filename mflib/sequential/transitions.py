@@ -4,6 +4,8 @@
     T = argmin ½‖P T − Q‖² + ½ρ‖T‖²            P holds the lagged states side by side, Q the states
     [Wₜ, …, W_{t−L+1}] = [W_{t−1}, …, W_{t−L}] C      C is the companion matrix, L the longest lag
 
+A row of a state that is not known is NaN, here and in all that takes states.
+
 With one lag of 1, C = T and W₀Tᵗ is power iteration: what is left of the start after many steps is
 the share of the dominant eigenvectors. An eigenvalue λ of C belongs to a mode that is multiplied by
 λ per step: it fades (|λ| < 1), stays (= 1) or explodes (> 1), with a period of 2π / |arg λ| steps.
@@ -69,11 +71,8 @@ def describe_eigenvalues(eigenvalues: ArrayLike) -> Modes:
 def companion_eigenvalues(transitions: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return all k·max(lags) eigenvalues of C, largest modulus first; refuse a larger C."""
     k, size = transitions.shape[1], transitions.shape[1] * max(lags)
-    if size > _LARGEST:
-        raise ValueError(
-            f"the companion matrix is {size}×{size}; eigenvalues are computed up to "
-            f"{_LARGEST}×{_LARGEST}: use a smaller rank or shorter lags"
-        )
+    needed = f"at most {_LARGEST}×{_LARGEST}, by a smaller rank or shorter lags,"
+    check.need(size <= _LARGEST, f"the companion matrix is {size}×{size}", needed)
     C = np.eye(size, k=k)
     for lag, T in zip(lags, transitions, strict=True):
         C[(lag - 1) * k : lag * k, :k] += T
@@ -91,9 +90,14 @@ def predictions(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray
     return sum(past @ T_l for past, T_l in zip(lagged(W, lags), T, strict=True))
 
 
-def usable_rows(known: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+def known_rows(W: np.ndarray) -> np.ndarray:
+    """Tell which rows of which states are known, an array (n_steps, m): the others are NaN."""
+    return ~np.isnan(W).any(axis=2)
+
+
+def usable_rows(W: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Tell which rows are known at a step and at all its lags, for every step from max(lags) on."""
-    return np.all(lagged(known, (0, *lags)), axis=0)
+    return np.all(lagged(known_rows(W), (0, *lags)), axis=0)
 
 
 def roll_forward(W: np.ndarray, T: np.ndarray, lags: Sequence[int], n_steps: int) -> np.ndarray:
@@ -140,68 +144,58 @@ def forecast_states(W: np.ndarray, T: np.ndarray, lags: Sequence[int], n_steps: 
     return states
 
 
-def predict_gaps(
-    W: np.ndarray, known: np.ndarray, T: np.ndarray, lags: Sequence[int]
-) -> np.ndarray:
-    """Return states with predictions from earlier states in place of rows that are not known.
+def predict_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+    """Return states with predictions from earlier states in place of unknown rows.
 
     Parameters
     ----------
     W : (n_steps, m, k) array
-    known : (n_steps, m) array of bool
-        True at the first max(lags) steps.
+        NaN in rows that are not known; none at the first max(lags) steps.
     T : (n_lags, k, k) array
     lags : sequence of int
     """
-    W = W.copy()
+    W, known = W.copy(), known_rows(W)
     for t in np.flatnonzero(~known.all(axis=1)):
         W[t, ~known[t]] = roll_forward(W[:t], T, lags, 1)[0, ~known[t]]
     return W
 
 
-def bend_gaps(W: np.ndarray, known: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+def bend_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return what `predict_gaps` does, bent so that it meets the known rows behind each gap.
 
     What the predictions miss these rows by is spread over the gap, along a line. So exact
     predictions stay, and those that fade do not leave a hole.
     """
-    predicted, n_steps = predict_gaps(W, known, T, lags), len(W)
-    steps = np.arange(n_steps)[:, np.newaxis]
+    predicted, known, steps = predict_gaps(W, T, lags), known_rows(W), np.arange(len(W))[:, None]
     before = np.maximum.accumulate(np.where(known, steps, 0))
-    behind = np.minimum.accumulate(np.where(known, steps, n_steps)[::-1])[::-1]
-    share = np.where(behind < n_steps, (steps - before) / np.maximum(behind - before, 1), 0.0)
-    missed = np.zeros((n_steps + 1, *W.shape[1:]))
+    behind = np.minimum.accumulate(np.where(known, steps, len(W))[::-1])[::-1]
+    share = (steps - before) / np.maximum(behind - before, 1)  # 0 at known rows
+    missed = np.zeros((len(W) + 1, *W.shape[1:]))  # 0 where no known row is behind
     missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, T, lags)
     return predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
 
 
-def bridge_gaps(W: np.ndarray, known: np.ndarray) -> np.ndarray:
+def bridge_gaps(W: np.ndarray) -> np.ndarray:
     """Return states with lines drawn from known rows to the next known ones, level at the ends.
 
-    Parameters
-    ----------
-    W : (n_steps, m, k) array
-    known : (n_steps, m) array of bool
-        Which rows of which states are known. A row that never is stays at its first value.
+    A row that is known at no step is zero: nothing but its profile is known.
 
     Examples
     --------
-    >>> W = np.array([0.0, 1, 0, 3, 0]).reshape(5, 1, 1)
-    >>> bridge_gaps(W, W[:, :, 0] > 0).ravel()
+    >>> bridge_gaps(np.array([np.nan, 1, np.nan, 3, np.nan]).reshape(5, 1, 1)).ravel()
     array([1., 1., 2., 3., 3.])
     """
-    W, known = W.copy(), known.copy()
-    W[0], known[0] = W[known.argmax(axis=0), np.arange(W.shape[1])], True
-    return bend_gaps(W, known, np.eye(W.shape[2])[np.newaxis], (1,))
+    first_known = known_rows(W).argmax(axis=0)
+    level = np.nan_to_num(W[first_known, np.arange(W.shape[1])])
+    return bend_gaps(np.concatenate([level[np.newaxis], W[1:]]), np.eye(W.shape[2])[None], (1,))
 
 
-def fill_gaps(W: np.ndarray, known: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+def fill_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return states with bent predictions in place of unknown rows; at the first steps, bridges."""
-    if known.all():
+    if known_rows(W).all():
         return W
-    W, known, first = W.copy(), known.copy(), max(lags)
-    W[:first], known[:first] = bridge_gaps(W, known)[:first], True
-    return bend_gaps(W, known, T, lags)
+    start = bridge_gaps(W)[: max(lags)]
+    return bend_gaps(np.concatenate([start, W[max(lags) :]]), T, lags)
 
 
 def fit_transitions(
@@ -209,7 +203,6 @@ def fit_transitions(
     lags: Sequence[int],
     regularization: float = 0.0,
     *,
-    known: np.ndarray | None = None,
     non_negative: bool = False,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -218,12 +211,11 @@ def fit_transitions(
     Parameters
     ----------
     W : (n_steps, m, k) array
+        NaN in rows that are not known. A row takes part at the steps at which it and all its lagged
+        rows are known.
     lags : sequence of int
     regularization : float
         ρ. With 0, the least-squares solution of smallest size.
-    known : (n_steps, m) array of bool, optional
-        Which rows of which states are known. A row takes part at the steps at which it and all its
-        lagged rows are known.
     non_negative : bool
         Whether T ≥ 0.
     start : (n_lags, k, k) array, optional
@@ -236,11 +228,11 @@ def fit_transitions(
     Raises
     ------
     ValueError
-        If no row is known at a step and at all its lags, or one that is has a NaN.
+        If no row is known at a step and at all its lags, or an entry is infinite.
 
     Examples
     --------
-    >>> fit_transitions(np.array([1.0, 2, 4, 8]).reshape(4, 1, 1), lags=(1,))
+    >>> fit_transitions(np.array([1.0, 2, 4, np.nan, 16, 32]).reshape(6, 1, 1), lags=(1,))
     array([[[2.]]])
     """
     W = check.floats(W, "W").astype(np.float64, copy=False)
@@ -248,19 +240,11 @@ def fit_transitions(
     check_lags(lags, len(W), "W")
     check.non_negative(regularization, "regularization")
     check.flag(non_negative, "non_negative")
-    k = W.shape[2]
-    P = np.concatenate(lagged(W, lags), axis=2).reshape(-1, len(lags) * k)
-    Q = W[max(lags) :].reshape(-1, k)
-    if known is not None:
-        usable = usable_rows(check.mask(known, W.shape[:2], "known"), lags).ravel()
-        P, Q = P[usable], Q[usable]
-        if not usable.any():
-            raise ValueError(
-                "no row of the tables is observed at a step and at all its lags; use fewer lags, "
-                "or JointMF"
-            )
-    if not (np.isfinite(P).all() and np.isfinite(Q).all()):
-        raise ValueError("W has entries that are NaN or infinite; pass which rows are `known`")
+    check.no_entries(np.isinf(W), "W", "infinite entry", "infinite entries")
+    k, usable = W.shape[2], usable_rows(W, lags)
+    found = "nothing is observed at a step and at all its lags"
+    check.need(usable.any(), found, "a choice of fewer lags, or JointMF,")
+    P, Q = np.concatenate(lagged(W, lags), axis=2)[usable], W[max(lags) :][usable]
     if regularization == 0 and not non_negative:  # more exact than through PᵀP
         return np.linalg.lstsq(P, Q, rcond=None)[0].reshape(-1, k, k)
     A, B = P.T @ P + regularization * np.eye(P.shape[1]), (P.T @ Q).T
