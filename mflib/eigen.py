@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import count
 from math import hypot
-from numbers import Number
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -76,6 +75,11 @@ class BlockResult(BlockStep):
     message: str
 
 
+# What power iteration may start from, and orthogonal iteration: an int is a number of columns.
+Start = ArrayLike | PowerStep | None
+Block = int | ArrayLike | BlockStep
+
+
 def rayleigh_quotient(A: Matrix, v: ArrayLike) -> float:
     """Return vᵀAv / vᵀv, the number ρ for which ‖Av − ρv‖ is smallest.
 
@@ -115,9 +119,7 @@ def line_angle(u: ArrayLike, v: ArrayLike) -> float:
     return float(2 * np.arctan2(norm(u - v), norm(u + v)))
 
 
-def power_steps(
-    A: Matrix, start: ArrayLike | PowerStep | None = None, *, random_state=None
-) -> Iterator[PowerStep]:
+def power_steps(A: Matrix, start: Start = None, *, random_state=None) -> Iterator[PowerStep]:
     """Yield the iterates of power iteration, v ← Av / ‖Av‖, for ever.
 
     The generator ends only if Av is exactly zero, because the next direction is then 0/0.
@@ -162,12 +164,7 @@ def power_steps(
 
 
 def power_iteration(
-    A: Matrix,
-    start: ArrayLike | PowerStep | None = None,
-    *,
-    tol: float = 1e-10,
-    max_iter: int = 1000,
-    random_state=None,
+    A: Matrix, start: Start = None, *, tol: float = 1e-10, max_iter: int = 1000, random_state=None
 ) -> PowerResult:
     """Find the eigenvalue of largest modulus and its eigenvector by power iteration.
 
@@ -207,7 +204,7 @@ def power_iteration(
     return _search(check.square(A), start, tol, max_iter, random_state).result(PowerResult)
 
 
-def _search(A, start, tol, max_iter, random_state, floor=0.0) -> Run:
+def _search(A, start, tol, max_iter, random_state=None, floor=0.0) -> Run:
     """Run power iteration to the residual `tol` ‖Av‖, or to `floor` if that is larger.
 
     What is smaller than a floor is known to be rounding, so that a breakdown is no surprise.
@@ -221,25 +218,39 @@ def _search(A, start, tol, max_iter, random_state, floor=0.0) -> Run:
 
     def broken(step):
         if floor == 0 < size and step.image <= NEGLIGIBLE * size:
-            return (
-                f"breakdown: A v is zero up to rounding (length {step.image:.0e}), so v lies in "
-                "the null space of A and says nothing about the dominant eigenvector; "
-                "start from a random vector"
-            )
-        if len(recent) < 3 or settled(step) or not (pair := _equal_modulus_pair(*recent)):
-            return ""
-        return (
-            f"not converging: the eigenvalues {pair[0]} and {pair[1]} have the same modulus, "
-            "so no single direction wins"
-        )
+            found = f"breakdown: A v is zero up to rounding (length {step.image:.0e})"
+            return f"{found}, so v lies in the null space of A; start from a random vector"
+        return _equal_moduli(*recent) if len(recent) == 3 and not settled(step) else ""
 
     steps = power_steps(A, start, random_state=random_state)
     run = drive(steps, max_iter, settled, broken, watch=recent.append)
-    if run.state == "enough" and len(recent) > 1 and recent[-2].residual > 0:
+    if run.state == "enough" and len(recent) > 1:
         factor = recent[-1].residual / recent[-2].residual
         speed = f"the last step multiplied the residual by {factor:.4g}"
         return run._replace(message=f"{run.message}: {speed}")
     return run
+
+
+def _equal_moduli(first, second, third):
+    """Return a sentence that names two eigenvalues of equal modulus, if the iterates show them.
+
+    If the unit iterates v, v', v'' lie in one plane, v'' = αv' + βv, then Av = ‖Av‖v' and
+    Av' = ‖Av'‖v'' make A²v = α‖Av'‖ Av + β‖Av'‖‖Av‖ v, so the eigenvalues of A in that plane are
+    the roots of z² = αz + β‖Av‖/‖Av'‖, in units of ‖Av'‖ to be safe from overflow.
+    """
+    v, w, unit = first.eigenvector, second.eigenvector, second.image
+    if 1 - (v @ w) ** 2 < 1e-8:  # v and v' are almost the same line: converging, slowly perhaps
+        return ""
+    (alpha, beta), *_ = np.linalg.lstsq(np.column_stack([w, v]), third.eigenvector, rcond=None)
+    if norm(alpha * w + beta * v - third.eigenvector) > 1e-10:  # another plane
+        return ""
+    p, q = np.sort(np.roots([1, -alpha, -beta * first.image / unit]).round(12))[::-1]
+    if abs(p - q) < 1e-3 * abs(p) or abs(abs(p) - abs(q)) > 1e-8 * abs(p):
+        return ""
+    a, b = unit * p.real + 0.0, unit * p.imag  # no −0
+    pair = f"{a:.4g} + {b:.4g}i and {a:.4g} - {b:.4g}i" if b else f"{a:.4g} and {-a:.4g}"
+    moral = "have the same modulus, so no single direction wins"
+    return f"not converging: the eigenvalues {pair} {moral}"
 
 
 def convergence_rate(A: ArrayLike) -> float:
@@ -263,8 +274,7 @@ def convergence_rate(A: ArrayLike) -> float:
     0.2
     """
     moduli = np.sort(np.abs(np.linalg.eigvals(check.dense(check.square(A)))))[::-1]
-    if moduli[0] == 0:
-        raise ValueError("all eigenvalues of A are zero, so the ratio |λ₂/λ₁| does not exist")
+    check.need(moduli[0] > 0, "all eigenvalues of A are zero", "one that |λ₂| can be divided by")
     return float(moduli[1] / moduli[0]) if moduli.size > 1 else 0.0
 
 
@@ -337,30 +347,26 @@ def top_eigenpairs(
     A = _check_symmetric(A)
     k = check.count(k, "k", largest=A.shape[0])
     random_state = check_random_state(random_state)
-    negligible = NEGLIGIBLE * rough_norm(A)
-    V, n_iter, failures = np.empty((A.shape[0], 0)), 0, []
+    V, runs, rounding = np.empty((A.shape[0], 0)), [], NEGLIGIBLE * rough_norm(A)
 
     def project(x):
         return x - V @ (V.T @ x)
 
     rest = LinearOperator(A.shape, lambda x: project(A @ project(x)), dtype=np.float64)
-    for i in range(1, k + 1):
+    for _ in range(k):
         # Twice, so that rounding leaves no share of V even where almost nothing else is left.
         start = project(project(random_state.standard_normal(A.shape[0])))
-        run = _search(rest, start, tol, max_iter, None, floor=negligible)
-        V, n_iter = np.column_stack([V, run.step.eigenvector]), n_iter + run.step.n_iter
-        if not run.converged:
-            failures.append(f"eigenpair {i} of {k}: {run.message}")
+        runs.append(_search(rest, start, tol, max_iter, floor=rounding))
+        V = np.column_stack([V, runs[-1].step.eigenvector])
     AV = multiply(A, V)
-    eigenvalues = np.sum(V * AV, axis=0)
-    residuals = column_lengths(AV - V * eigenvalues)
-    message = failures[0] if failures else "all pairs converged"
-    return BlockResult(n_iter, V, eigenvalues, residuals, not failures, message)
+    theta = np.sum(V * AV, axis=0)
+    failed = [f"{i} of {k}: {run.message}" for i, run in enumerate(runs, 1) if not run.converged]
+    message = f"eigenpair {failed[0]}" if failed else "all pairs converged"
+    n_iter = sum(run.step.n_iter for run in runs)
+    return BlockResult(n_iter, V, theta, column_lengths(AV - V * theta), not failed, message)
 
 
-def orthogonal_steps(
-    A: Matrix, start: int | ArrayLike | BlockStep, *, random_state=None
-) -> Iterator[BlockStep]:
+def orthogonal_steps(A: Matrix, start: Block, *, random_state=None) -> Iterator[BlockStep]:
     """Yield the iterates of orthogonal iteration, Q, R = qr(AQ), for ever.
 
     Parameters
@@ -390,19 +396,15 @@ def orthogonal_steps(
         for n_iter in count():
             AQ = multiply(A, Q)
             theta, S = _eigh(Q.T @ AQ)
-            yield BlockStep(n_iter, Q @ S, theta, column_lengths(AQ @ S - (Q @ S) * theta))
+            V = Q @ S
+            yield BlockStep(n_iter, V, theta, column_lengths(AQ @ S - V * theta))
             Q, _ = np.linalg.qr(AQ)
 
     return iterate(start)
 
 
 def orthogonal_iteration(
-    A: Matrix,
-    start: int | ArrayLike | BlockStep,
-    *,
-    tol: float = 1e-10,
-    max_iter: int = 1000,
-    random_state=None,
+    A: Matrix, start: Block, *, tol: float = 1e-10, max_iter: int = 1000, random_state=None
 ) -> BlockResult:
     """Find the k eigenpairs of largest modulus of a symmetric matrix together.
 
@@ -449,7 +451,7 @@ def orthogonal_iteration(
 
 
 def davidson_steps(
-    A: Matrix, start: int | ArrayLike | BlockStep, *, tol: float = 1e-10, random_state=None
+    A: Matrix, start: Block, *, tol: float = 1e-10, random_state=None
 ) -> Iterator[BlockStep]:
     """Yield the iterates of Davidson's method: orthogonal iteration that keeps what it has seen.
 
@@ -538,9 +540,7 @@ def column_lengths(R: np.ndarray) -> np.ndarray:
     >>> column_lengths(np.array([[3e-200, 0], [4e-200, 1]]))
     array([5.e-200, 1.e+000])
     """
-    scale = np.abs(R).max(axis=0)
-    scale[scale == 0] = 1
-    return scale * np.sqrt(np.sum((R / scale) ** 2, axis=0))
+    return np.array([norm(column) for column in R.T])  # BLAS scales
 
 
 def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
@@ -566,8 +566,7 @@ def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
     """
     A = check.dense(check.square(A))
     n = A.shape[0]
-    if n > 10:
-        raise ValueError(f"A is {n}×{n}; its characteristic polynomial is inaccurate beyond 10×10")
+    check.need(n <= 10, f"A is {n}×{n}, and this is inaccurate beyond 10×10", "a smaller one")
     coefficients, M = np.ones(n + 1), np.eye(n)
     for i in range(1, n + 1):
         AM = multiply(A, M)
@@ -610,14 +609,10 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
         out = check.product(links.sum(axis=1))
     links = sparse.coo_array(links)
     shares = links.data / out[links.row]  # not times 1 / out, which may overflow
-    follow, no_links = sparse.csr_array((shares, (links.col, links.row)), shape=(n, n)), out == 0
-
-    def click(v):
-        v = np.ravel(v)
-        lost = damping * v[no_links].sum() + (1 - damping) * v.sum()
-        return damping * (follow @ v) + lost / n
-
-    return LinearOperator((n, n), click, dtype=np.float64)
+    follow = sparse.csr_array((damping * shares, (links.col, links.row)), shape=(n, n))
+    jump = np.where(out > 0, 1 - damping, 1.0)  # from each page, as a share
+    anywhere = aslinearoperator(np.full((n, 1), 1 / n)) @ aslinearoperator(jump[None])
+    return aslinearoperator(follow) + anywhere
 
 
 def _eigh(H):
@@ -657,29 +652,6 @@ def rough_norm(A: Matrix) -> float:
     return float(norm(multiply(A, np.random.default_rng(0).standard_normal(A.shape[1]))))
 
 
-def _equal_modulus_pair(first: PowerStep, second: PowerStep, third: PowerStep):
-    """Return two eigenvalues of equal modulus, as text, if the iterates move in their plane.
-
-    If the unit iterates v, v', v'' lie in one plane, A maps it to itself, since Av = ‖Av‖v' and
-    Av' = ‖Av'‖v''. In the basis v, v' it does so by a 2×2 matrix M, whose eigenvalues are found
-    in units of ‖Av'‖, to be safe from overflow.
-    """
-    v, w = first.eigenvector, second.eigenvector
-    if 1 - (v @ w) ** 2 < 1e-8:  # v and v' are almost the same line: converging, slowly perhaps
-        return None
-    basis, unit = np.column_stack([v, w]), second.image
-    images = np.column_stack([first.image / unit * w, third.eigenvector])
-    M, *_ = np.linalg.lstsq(basis, images, rcond=None)
-    p, q = np.linalg.eigvals(M).round(12) + 0.0  # no 1e-17, and no −0
-    same_plane = norm(basis @ M - images) <= 1e-10
-    if not same_plane or abs(p - q) < 1e-3 * abs(p) or abs(abs(p) - abs(q)) > 1e-8 * abs(p):
-        return None
-    p, q = sorted((complex(unit * p), complex(unit * q)), key=lambda z: (-z.real, -z.imag))
-    if p.imag == 0:
-        return f"{p.real:.4g}", f"{q.real:.4g}"
-    return f"{p.real:.4g} + {p.imag:.4g}i", f"{q.real:.4g} - {p.imag:.4g}i"
-
-
 def _check_symmetric(A):
     A = check.square(A)
     x, y = np.random.default_rng(0).standard_normal((2, A.shape[0]))
@@ -691,7 +663,7 @@ def _check_symmetric(A):
 
 def _as_block(start, n, random_state):
     """Return an orthonormal basis of the columns of a start (see `orthogonal_steps`)."""
-    if isinstance(start, Number):
+    if np.isscalar(start):
         k = check.count(start, "k", largest=n)
         return np.linalg.qr(check_random_state(random_state).standard_normal((n, k)))[0]
     start = check.dense(check.matrix(getattr(start, "eigenvectors", start), "start"), "start")

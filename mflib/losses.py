@@ -50,7 +50,7 @@ _quietly = np.errstate(divide="ignore", over="ignore", under="ignore", invalid="
 class Loss:
     """A loss and the noise model whose negative log-likelihood it is.
 
-    `noise` is the parameter s of the noise model, where it has one: see `noise_parameter`.
+    `noise` is the parameter s of the noise model, where it has one.
 
     Each loss defines the attributes, `_entries(X, Y)` and `_sample(Y, s, random_state)`, and
     overrides those of `_gradient` to `_outside` for which it has another formula.
@@ -60,24 +60,21 @@ class Loss:
     name : str
         As in `find_loss`.
     noise_model : str
-    noise_parameter : str or None
-        What s is, in words; None for a noise model without a parameter.
     noise_power : int
-        The dispersion is this power of s.
+        The dispersion is this power of s: 0 for a noise model without a parameter.
     degree : int or None
         The degree of homogeneity: scaling data and reconstruction by γ scales the loss by γ^degree.
     domain : str
-        Where the loss is defined.
+        What the loss needs, in a sentence.
     takes_scores : bool
         Whether the reconstruction is any real number, and only the data must lie in the domain.
     """
 
     name: str
     noise_model: str
-    noise_parameter: str | None = None
     noise_power: int = 0
     degree: int | None = None
-    domain: str
+    domain: str = "all real numbers will do"
     takes_scores: bool = False
 
     @_quietly
@@ -86,7 +83,7 @@ class Loss:
 
         Parameters
         ----------
-        X, Y : arrays of the same shape, or shapes that broadcast; at most two dimensions
+        X, Y : arrays of the same shape, or shapes that broadcast
             Data and reconstruction.
 
         Returns
@@ -125,7 +122,7 @@ class Loss:
 
         Where Y overflowed, in an iteration that diverges, it is infinite or NaN.
         """
-        total = self._total(X, Y, axis)
+        total = self._entries(X, Y).sum(axis, dtype=np.float64)
         return float(total) if axis is None else total
 
     @_quietly
@@ -211,7 +208,7 @@ class Loss:
         >>> [find_loss(name).variance([1, 10]).tolist() for name in LOSSES][:4]
         [[1.0, 1.0], [2.0, 2.0], [1.0, 10.0], [1.0, 100.0]]
         """
-        Y = self._check_reconstruction(_as_array(Y, "Y"))
+        Y = self._check_reconstruction(_finite(Y, "Y"))
         return np.asarray(self._variance(Y, self._check_noise(noise)))
 
     @_quietly
@@ -257,7 +254,7 @@ class Loss:
         >>> find_loss("kullback-leibler").sample([0, 3, 1000], random_state=0)
         array([  0.,   5., 994.])
         """
-        Y = self._check_reconstruction(_as_array(Y, "Y"))
+        Y = self._check_reconstruction(_finite(Y, "Y"))
         random_state = check_random_state(random_state)
         return np.asarray(self._sample(Y, self._check_noise(noise), random_state), dtype=float)
 
@@ -274,9 +271,6 @@ class Loss:
         """Return the terms of the negative log-density that do not depend on Y."""
         return 0.0
 
-    def _total(self, X, Y, axis):
-        return self._entries(X, Y).sum(axis, dtype=np.float64)
-
     def _score(self, mean, smallest):
         """Return the y of that mean, a finite one for a mean at an end of the domain."""
         return mean
@@ -292,17 +286,17 @@ class Loss:
 
     def _outside(self, A):
         """Return which entries lie outside the domain."""
-        return np.zeros(A.shape, dtype=bool)
+        return False
 
     def _check(self, X, Y):
-        X = self.check_data(_as_array(X, "X"))
-        return _broadcast(X, self._check_reconstruction(_as_array(Y, "Y")))
+        X = self.check_data(_finite(X, "X"))
+        return _broadcast(X, self._check_reconstruction(_finite(Y, "Y")))
 
     def _check_noise(self, noise):
         noise = check.positive(noise, "noise")
         check.need(1e-150 <= noise <= 1e150, f"noise is {noise}", "1e-150 to 1e150")
-        if self.noise_parameter is None and noise != 1:
-            raise ValueError(f"noise is {noise}; {self.noise_model} noise has no parameter")
+        fits = self.noise_power > 0 or noise == 1
+        check.need(fits, f"noise is {noise}, but {self.noise_model} noise has no parameter", "1")
         return noise
 
 
@@ -311,18 +305,14 @@ class SquaredLoss(Loss):
 
     name = "squared"
     noise_model = "Gaussian"
-    noise_parameter = "the standard deviation"
     noise_power = 2
     degree = 2
-    domain = "the squared loss takes all real numbers"
 
     def _entries(self, X, Y):
-        return (X - Y) ** 2 / 2
-
-    def _total(self, X, Y, axis):
         error = np.subtract(Y, X, dtype=np.float64)
         error *= error  # without another table
-        return error.sum(axis) / 2
+        error /= 2
+        return error
 
     def _rest(self, X, s):
         return np.log(s * np.sqrt(2 * np.pi))
@@ -342,10 +332,8 @@ class AbsoluteLoss(Loss):
 
     name = "absolute"
     noise_model = "Laplace"
-    noise_parameter = "the scale"
     noise_power = 1
     degree = 1
-    domain = "the absolute loss takes all real numbers"
 
     def _entries(self, X, Y):
         return np.abs(X - Y)
@@ -407,7 +395,6 @@ class ItakuraSaitoLoss(Loss):
 
     name = "itakura-saito"
     noise_model = "multiplicative Gamma"
-    noise_parameter = "the relative standard deviation"
     noise_power = 2
     degree = 0
     domain = "the Itakura–Saito loss needs numbers above 0, because it takes the logarithm of X/Y"
@@ -543,7 +530,7 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
 
     Parameters
     ----------
-    X, Y : arrays of the same shape, or shapes that broadcast; at most two dimensions
+    X, Y : arrays of the same shape, or shapes that broadcast
         At least 0 (any real numbers if β = 2); Y above 0 if β < 1; X above 0 too if β ≤ 0.
     beta : float
         The values 2, 1 and 0 give the three losses. As close to 1 or 0 as 1e-n, but not equal, the
@@ -568,12 +555,10 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
     named = {0: "itakura-saito", 1: "kullback-leibler", 2: "squared"}
     if beta in named:
         return LOSSES[named[beta]].entries(X, Y)
-    X, Y = _broadcast(_as_array(X, "X"), _as_array(Y, "Y"))
-    if min(X.min(), Y.min()) < 0 or (beta < 1 and Y.min() == 0) or (beta < 0 and X.min() == 0):
-        raise ValueError(
-            f"X or Y is outside the domain for beta = {beta:g}; "
-            "X, Y >= 0 are needed, and Y > 0 if beta < 1, and X > 0 if beta <= 0"
-        )
+    X, Y = _broadcast(_finite(X, "X"), _finite(Y, "Y"))
+    outside = (X < 0) | (Y < 0) | ((Y == 0) & (beta < 1)) | ((X == 0) & (beta < 0))
+    needed = "X, Y >= 0, and Y > 0 if beta < 1, and X > 0 if beta <= 0,"
+    check.need(not outside.any(), f"X or Y is outside the domain for beta = {beta:g}", needed)
     with np.errstate(over="ignore", invalid="ignore"):
         d = X**beta + (beta - 1) * Y**beta - beta * X * Y ** (beta - 1)
     return check.finite(d / (beta * (beta - 1)), "the β-divergence")
@@ -591,16 +576,13 @@ def _beyond_stirling(x):
     return np.where(x > 1e4, series, gammaln(x + 1) - xlogy(x, x) + x)
 
 
-def _as_array(X, name):
-    """Return a real, finite array of at most two dimensions."""
-    X = check.array(X, name)
-    return check.matrix(np.atleast_2d(X), name).reshape(X.shape)
+def _finite(X, name):
+    return check.finite(check.floats(X, name).astype(np.float64, copy=False), name)
 
 
 def _broadcast(X, Y):
     try:
         return np.broadcast_arrays(X, Y)
     except ValueError:
-        raise ValueError(
-            f"X has shape {X.shape} and Y has shape {Y.shape}; the same shape is needed"
-        ) from None
+        shapes = f"X has shape {X.shape} and Y has shape {Y.shape}"
+        raise ValueError(f"{shapes}; the same shape is needed") from None

@@ -131,6 +131,10 @@ class NMFProblem(Problem):
         """Return the penalties on W and H."""
         return float(self.penalty_W.rows(factors.W).sum() + self.penalty_H.rows(factors.H).sum())
 
+    def row_objectives(self, factors: Factors) -> np.ndarray:
+        """Return what each row of W answers for: its loss and its penalty, an array (m,)."""
+        return _row_losses(self.X, *factors, self.entry_loss) + self.penalty_W.rows(factors.W)
+
 
 @record
 class NMFStep(ProblemIterate):
@@ -174,7 +178,7 @@ def nmf_steps(
     update, X = _find_update(problem.entry_loss, solver), problem.X
     check.flag(update_H, "update_H")
     by_rows = isinstance(X, np.ndarray) and problem.entry_loss.name != "squared"
-    transposed = X.T.copy() if by_rows else X.T
+    transposed = X.T.copy() if by_rows and update_H else X.T
 
     def iterate(W, H):
         for n_iter in count():
@@ -299,10 +303,8 @@ def coordinate_sweep(
     curvature = np.where(flat, 1, curvature)  # the slope there is zero: any number will do
     l1, lower = (np.full(W.shape[1], bound, dtype=W.dtype) for bound in (l1, lower))
     for j, (w, target) in enumerate(zip(W.T, targets.T, strict=True)):
-        slope = np.dot(W, grams[j]) if grams.ndim == 2 else np.einsum("ij,ij->i", W, grams[:, j])
-        slope -= target
-        slope /= curvature[j]
-        best = np.subtract(w, slope, out=slope)
+        Gw = np.dot(W, grams[j]) if grams.ndim == 2 else np.einsum("ij,ij->i", W, grams[:, j])
+        best = w - (Gw - target) / curvature[j]
         if l1[j] > 0:
             threshold = np.where(flat[j], np.inf, l1[j] / curvature[j])
             best -= np.clip(best, -threshold, threshold)
@@ -578,23 +580,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         (m, k) array
         """
         problem = self._problem(X, reset=True)
-        loss, (tol, max_iter) = problem.entry_loss, check.limits(self.tol, self.max_iter)
-        least, error = tol * _sizes(problem.X, loss), np.inf
-
-        def settled(step):
-            nonlocal error
-            if not _may_stop(step.n_iter, loss):
-                return False
-            before, error = error, _root(step.objective)
-            return before - error <= least
-
-        steps = nmf_steps(problem, self._start(problem, W, H), solver=self.solver)
-        run = drive(steps, max_iter, settled if tol > 0 else None)
+        W, run = self._run(problem, self._start(problem, W, H))
         self.components_ = np.array(run.step.H)
         self.n_components_ = self._n_features_out = len(self.components_)
         self.reconstruction_err_ = float(_root(run.step.loss))
         report(self, run)
-        return np.array(run.step.W, order="C")
+        return W
 
     def transform(self, X):
         """Return the W that fits X best with the H found before.
@@ -609,25 +600,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         problem, H = self._problem(X, reset=False), self.components_
-        X, loss, penalty = problem.X, problem.entry_loss, problem.penalty_W
-        update = _find_update(loss, self.solver)
-        tol, max_iter = check.limits(self.tol, self.max_iter)
         # A row begins with equal numbers, such that w H has the sum of x, and ends when it has
         # settled: nothing depends on the other rows.
-        W = np.outer(X.sum(axis=1) / (H.sum() or np.inf), np.ones(len(H)))
-        moving, least = np.arange(len(W)), tol * _sizes(X, loss, axis=1)
-        error = _root(_row_losses(X, W, H, loss) + penalty.rows(W))
-        for n_iter in range(1, max_iter + 1):
-            W[moving] = update(X[moving], W[moving], H, penalty, _smoothing(n_iter - 1))
-            if tol > 0 and _may_stop(n_iter, loss):
-                before, w = error[moving], W[moving]
-                error[moving] = _root(_row_losses(X[moving], w, H, loss) + penalty.rows(w))
-                moving = moving[before - error[moving] > least[moving]]
-                if len(moving) == 0:
-                    return W
-        if tol > 0:
-            message = f"not converged after {max_iter} steps: {len(moving)} of {len(W)} rows"
-            warn(message, ConvergenceWarning, stacklevel=2)
+        start = np.outer(problem.X.sum(axis=1) / (H.sum() or np.inf), np.ones(len(H)))
+        W, run = self._run(problem, (start, H), by_row=True)
+        if not run.converged:
+            warn(run.message, ConvergenceWarning, stacklevel=2)
         return W
 
     def inverse_transform(self, W):
@@ -656,29 +634,51 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         penalty_W, penalty_H = [Penalty(l1_ratio * s, (1 - l1_ratio) * s) for s in strengths]
         return NMFProblem(X, loss=self.loss, penalty_W=penalty_W, penalty_H=penalty_H)
 
+    def _run(self, problem, start, *, by_row=False):
+        """Improve W and H until they have settled, or W alone until each row of it has.
+
+        Returns W, in which a row stays as it was when it had settled, and how it ended.
+        """
+        loss, (tol, max_iter) = problem.entry_loss, check.limits(self.tol, self.max_iter)
+        size = np.sqrt((problem.X**loss.degree).sum(1 if by_row else None))  # unit of √(2 loss)
+        W, moving, error = np.empty(start[0].shape), np.ones(len(start[0]), dtype=bool), np.inf
+
+        def watch(step):
+            W[moving] = step.W[moving]
+
+        def settled(step):
+            nonlocal error, moving
+            # It looks at every tenth iterate, and not while the smoothing is coarse.
+            if step.n_iter % 10 or (loss.name == "absolute" and _smoothing(step.n_iter) > 0.01):
+                return False
+            objective = problem.row_objectives(step.factors) if by_row else step.objective
+            before, error = error, _root(objective)
+            moving = moving & (before - error > tol * size)
+            return not moving.any()
+
+        steps = nmf_steps(problem, start, solver=self.solver, update_H=not by_row)
+        return W, drive(steps, max_iter, settled if tol > 0 else None, watch=watch)
+
     def _start(self, problem, W, H):
         """Return the start, with a warning if its zeros would stay for ever."""
         init = check.choice(self.init, ("nndsvd", "nndsvda", "random", "custom", None), "init")
         k = self.n_components
         k = None if str(k) == "auto" else check.count(k, "n_components")  # an array has no truth
-        if init == "custom":
-            if W is None or H is None:
-                raise ValueError("init is 'custom', so W and H must be passed to fit")
+        custom = init == "custom"
+        if (W is None) == custom or (H is None) == custom:
+            raise ValueError(f"init is {init!r}; pass W and H to fit if it is 'custom', only then")
+        if custom:
             start = problem.as_factors((W, H))
             check.shaped(start.H, (k or len(start.H), start.H.shape[1]), "H")
-        elif W is not None or H is not None:
-            raise ValueError(f"W and H are passed, but init is {init!r}; 'custom' uses them")
         else:
             k = k or problem.X.shape[1]
             init = init or ("nndsvda" if k <= min(problem.X.shape) else "random")
             start = initial_factors(problem.X, k, init=init, random_state=self.random_state)
         multiplies = _find_update(problem.entry_loss, self.solver) is not _coordinate_descent
         if multiplies and init in ("custom", "nndsvd") and not all(map(np.all, start)):
-            warn(
-                "the start has zeros, and multiplicative updates keep them; use init='nndsvda', or "
-                "add a small number to W and H",
-                stacklevel=3,
-            )
+            cure = "use init='nndsvda', or add a small number to W and H"
+            message = f"the start has zeros, and multiplicative updates keep them; {cure}"
+            warn(message, stacklevel=3)
         return start
 
     def __sklearn_tags__(self):
@@ -689,15 +689,5 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _sizes(X, loss, axis=None):
-    """Return √(Σ xᵈ), which has the unit of √(2 loss)."""
-    return np.sqrt((X**loss.degree).sum(axis))
-
-
 def _root(loss):
     return np.sqrt(2 * np.maximum(loss, 0))
-
-
-def _may_stop(n_iter, loss):
-    """Tell whether to look: at every tenth iterate, but not while the smoothing is coarse."""
-    return n_iter % 10 == 0 and (loss.name != "absolute" or _smoothing(n_iter) <= 0.01)

@@ -23,9 +23,8 @@ Transactions on Information Theory, 2014.
 """
 
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count
 from math import cos, pi, sin, sqrt
-from numbers import Number
 from typing import NamedTuple
 
 import numpy as np
@@ -77,10 +76,9 @@ class SVDStep(Iterate):
         """Go through U, the singular values and Vᵀ."""
         return iter(self.factors)
 
-    @property
-    def approximation(self):
-        """As of an `SVD`: `step.approximation(k)` is σ₁u₁v₁ᵀ + … + σₖuₖvₖᵀ."""
-        return self.factors.approximation
+    def approximation(self, k: int | None = None) -> np.ndarray:
+        """Return σ₁u₁v₁ᵀ + … + σₖuₖvₖᵀ, as an `SVD` does."""
+        return self.factors.approximation(k)
 
 
 @record
@@ -118,14 +116,13 @@ def numerical_rank(
     return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
 
 
-def left_vectors(
-    A: Matrix, V: ArrayLike, singular_values: ArrayLike, *, rtol: float | None = None
-) -> np.ndarray:
+def left_vectors(A: Matrix, V: ArrayLike, singular_values: ArrayLike) -> np.ndarray:
     """Return U with columns uᵢ = A vᵢ / σᵢ, without dividing by zero.
 
-    Where σᵢ is zero up to `rtol` σ₁, the quotient would be rounding noise over rounding noise.
-    Those columns carry no part of A, so any unit vectors orthogonal to the others are right, and
-    such vectors are put there.
+    Where σᵢ is at most √(max(m, n) ε) σ₁, with ε = 2.2e-16 the machine precision, it may be zero
+    (if it comes from AᵀA), and A vᵢ / σᵢ would keep fewer than half of its digits, or none. Those
+    columns carry no part of A, so any unit vectors orthogonal to the others are right, and such
+    vectors are put there.
 
     Parameters
     ----------
@@ -133,9 +130,6 @@ def left_vectors(
     V : (n, k) array, k at most m
         Right singular vectors, as columns.
     singular_values : (k,) array, in falling order
-    rtol : float, optional
-        By default √(max(m, n) ε), with ε = 2.2e-16 the machine precision: it fits singular values
-        from AᵀA, and below it A vᵢ / σᵢ would keep fewer than half of its digits.
 
     Returns
     -------
@@ -158,8 +152,7 @@ def left_vectors(
     (m, n), k = A.shape, len(singular_values)
     check.shaped(V, (n, k), "V")  # a column for each σ
     check.count(k, "the number of columns of V", largest=m)  # there are m left vectors
-    rtol = _half_precision(A.shape) if rtol is None else rtol
-    rank = numerical_rank(singular_values, A.shape, rtol=rtol)
+    rank = numerical_rank(singular_values, A.shape, rtol=_half_precision(A.shape))
     with np.errstate(over="ignore"):
         U = multiply(A, V[:, :rank]) / singular_values[:rank]
     return _complete(check.finite(U, "A V / singular_values"), k)
@@ -229,7 +222,14 @@ def block_power_steps(
     >>> next(block_power_steps([[3, 0], [4, 5]], 2)).singular_values.round(6)
     array([6.708204, 2.236068])
     """
-    return _iterate(*_as_block(A, start, n_oversamples, random_state), keep=False)
+    A, k, start = _as_block(A, start, n_oversamples, random_state)
+
+    def iterate(X):
+        for n_iter in count():
+            Q, P, X = next(_grow(A, X))
+            yield _step(n_iter, k, Q, P, X)
+
+    return iterate(start)
 
 
 def block_krylov_steps(
@@ -257,7 +257,8 @@ def block_krylov_steps(
     >>> [round(float(step.singular_values[0]), 6) for step in steps]
     [6.580992, 6.708204]
     """
-    return _iterate(*_as_block(A, start, n_oversamples, random_state), keep=True)
+    A, k, start = _as_block(A, start, n_oversamples, random_state)
+    return (_step(n_iter, k, *bases) for n_iter, bases in enumerate(_grow(A, start)))
 
 
 def randomized_svd(
@@ -383,10 +384,8 @@ def truncated_svd(
         return _full_svd(A, k)
     if not run.converged:
         residual = run.step.residuals.max() / run.step.singular_values[0]
-        run = run._replace(
-            message=f"{run.message}: a residual is {residual:.1e} σ₁, above tol = {tol:.1e}; "
-            "allow more steps, a larger tol, or use method='full'"
-        )
+        reason = f"a residual is {residual:.1e} σ₁, above tol = {tol:.1e}; allow more steps"
+        run = run._replace(message=f"{run.message}: {reason}")
     return run.result(SVDResult)
 
 
@@ -410,8 +409,9 @@ def _from_eigenvectors(A, k, tol, max_iter, random_state):
     residuals = column_lengths(multiply(tall.T, U) - V * singular_values)
     U, V = (U, V) if tall is A else (V, U)
     yield SVDStep(step.n_iter, _signed(U, singular_values, V.T), residuals)
-    more = _iterate(A, k, U * singular_values, step.n_iter + 1, keep=True)
-    yield from islice(more, max_iter - step.n_iter)
+    left = range(step.n_iter + 1, max_iter + 1)
+    for n_iter, bases in zip(left, _grow(A, U * singular_values), strict=False):
+        yield _step(n_iter, k, *bases)
 
 
 def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
@@ -501,16 +501,12 @@ def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
     rank = numerical_rank(singular_values, A.shape, rtol=rtol)
     with np.errstate(over="ignore", invalid="ignore"):
         inverse = (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
-    if not np.isfinite(inverse).all():
-        raise FloatingPointError("the pseudo-inverse of A overflows; scale A up first")
+    check.need(np.isfinite(inverse).all(), "the pseudo-inverse of A overflows", "a larger A")
     return inverse
 
 
 def optimal_hard_threshold(
-    shape: tuple[int, int],
-    *,
-    noise: float | None = None,
-    singular_values: ArrayLike | None = None,
+    shape: tuple[int, int], *, noise: float | None = None, singular_values: ArrayLike | None = None
 ) -> float:
     """Return the threshold that tells signal from noise among the singular values.
 
@@ -615,39 +611,36 @@ def _as_block(A, start, n_oversamples, random_state):
     """
     A = _check_transposable(A)
     m, n = A.shape
-    extra, known = check.count(n_oversamples, "n_oversamples", smallest=0), []
-    if not isinstance(start, Number):
+    extra, known = check.count(n_oversamples, "n_oversamples", smallest=0), np.empty((m, 0))
+    if not np.isscalar(start):
         shapes = {"U": (m, "k"), "singular_values": ("k",), "Vt": ("k", n)}
         U, singular_values, _ = check.factors(start, SVD, shapes)
-        start, known = len(singular_values), [U * singular_values]
+        start, known = len(singular_values), U * singular_values
     k = check.count(start, "k", largest=min(m, n))
-    fresh = min(k + extra, m, n) - (k if known else 0)
+    fresh = min(k + extra, m, n) - known.shape[1]
     random = check_random_state(random_state).standard_normal((n, fresh))
-    return A, k, np.hstack([*known, multiply(A, random)])
+    return A, k, np.hstack([known, multiply(A, random)])
 
 
-def _iterate(A, k, X, n_before=0, *, keep):
-    """Go through the iterates of block power iteration or, if all blocks are kept, block Krylov."""
-    negligible = NEGLIGIBLE * norm(X.ravel()) / sqrt(X.shape[1])  # ‖AΩ‖² is about b ‖A‖²
-    for n_iter in count(n_before):
-        if n_iter == n_before or not keep:
-            Q, P, AP = (np.empty((side, 0)) for side in (*A.shape, A.shape[0]))
-            B = np.empty((0, 0))  # QᵀAP, block bidiagonal: AᵀQ lies in the span of P as it was then
+def _grow(A, X):
+    """Yield Q, P and AP: orthonormal bases of X, (AAᵀ)X, (AAᵀ)²X, … and of Aᵀ times them.
+
+    Once X has no new direction to offer, no other block will.
+    """
+    negligible = NEGLIGIBLE * column_lengths(X).max(initial=0)  # ‖Aω‖ is about ‖A‖
+    Q, P, AP = (np.empty((side, 0)) for side in (*A.shape, A.shape[0]))
+    while True:
         Q_new = new_directions(Q, X, negligible)
         if Q.size and not Q_new.size:
             return
-        AtQ = multiply(A.T, Q_new)
-        P_new = new_directions(P, AtQ, negligible)
+        P_new = new_directions(P, multiply(A.T, Q_new), negligible)
         X = multiply(A, P_new)
         Q, P, AP = np.hstack([Q, Q_new]), np.hstack([P, P_new]), np.hstack([AP, X])
-        B = np.vstack([np.pad(B, ((0, 0), (0, P_new.shape[1]))), AtQ.T @ P])
-        yield _step(n_iter, k, Q, B, P, AP)
+        yield Q, P, AP
 
 
 def _complete(U, k):
     """Return the orthonormal columns of U, followed by as many more as make k."""
-    if U.shape[1] == k:
-        return U
     extra = np.random.default_rng(0).standard_normal((U.shape[0], k - U.shape[1]))
     return np.hstack([U, new_directions(U, extra, NEGLIGIBLE)])
 
@@ -660,12 +653,12 @@ def _signed(U, singular_values, Vt):
     return SVD(U * signs, singular_values, Vt * signs[:, None])
 
 
-def _step(n_iter, k, Q, B, P, AP):
-    """Return the k best triples in the spans of Q and P, where B = QᵀAP.
+def _step(n_iter, k, Q, P, AP):
+    """Return the k best triples in the spans of Q and P.
 
     Where A has a rank below k, zeros and fitting vectors fill them up.
     """
-    W, singular_values, Zt = np.linalg.svd(B, full_matrices=False)
+    W, singular_values, Zt = np.linalg.svd(Q.T @ AP, full_matrices=False)
     W, singular_values, Zt = W[:, :k], singular_values[:k], Zt[:k]
     U, zeros = Q @ W, (0, k - len(singular_values))
     residuals = np.pad(column_lengths(AP @ Zt.T - U * singular_values), zeros)
@@ -674,9 +667,7 @@ def _step(n_iter, k, Q, B, P, AP):
 
 
 def _full_svd(A, k):
-    if sparse.issparse(A):
-        A = A.toarray()
-    elif not isinstance(A, np.ndarray):  # the shorter side has the smaller identity matrix
+    if not isinstance(A, np.ndarray):  # the shorter side has the smaller identity matrix
         m, n = A.shape
         A = multiply(A.T, np.eye(m)).T if m < n else multiply(A, np.eye(n))
     U, singular_values, Vt = svd(A, full_matrices=False)

@@ -679,7 +679,7 @@ def test_a_bad_vector_is_refused(taker, v, sentence):
         (lambda: orthogonal_steps(A, sparse.eye_array(2)), "start is sparse or an operator"),
         (lambda: convergence_rate(sparse.eye_array(2)), "A is sparse or an operator; an array is"),
         (lambda: convergence_rate([[0, 1], [0, 0]]), "all eigenvalues of A are zero"),
-        (lambda: characteristic_polynomial(np.eye(11)), "A is 11×11; .* beyond 10×10"),
+        (lambda: characteristic_polynomial(np.eye(11)), "A is 11×11, .* beyond 10×10; a smaller"),
         (lambda: power_iteration(A, max_iter=-1), "max_iter is -1; at least 0 is needed"),
         (lambda: power_iteration(A, max_iter=2.5), "max_iter is 2.5; a whole number"),
         (lambda: orthogonal_iteration(A, 1, max_iter=-1), "max_iter is -1; at least 0"),

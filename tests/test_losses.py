@@ -35,7 +35,7 @@ REFERENCE = {  # SciPy's densities
 
 
 def noise_of(loss, s):
-    return s if loss.noise_parameter else 1.0
+    return s if loss.noise_power else 1.0
 
 
 def data_for(name):
@@ -320,7 +320,10 @@ def test_the_beta_divergence_is_homogeneous_positive_and_joins_three_losses(x, y
         ),
         (lambda: IS.variance(0), "Y has 1 entry outside the domain: the Itakura–Saito loss needs"),
         (lambda: LOGISTIC.value([0.5, 1], -1), "X has 1 entry outside the domain: the logistic"),
-        (lambda: KL.sample(1, noise=2), "noise is 2.0; Poisson noise has no parameter"),
+        (
+            lambda: KL.sample(1, noise=2),
+            "noise is 2.0, but Poisson noise has no parameter; 1 is needed",
+        ),
         (lambda: IS.sample(1, noise=0), "noise is 0; a number above 0 is needed"),
         (lambda: POISSON.value(-1, 0), "X has 1 entry outside the domain: the Poisson loss needs"),
         (lambda: KL.value([[1, 2]], [1, 2, 3]), r"X has shape \(1, 2\) and Y has shape \(3,\)"),
@@ -333,6 +336,15 @@ def test_the_beta_divergence_is_homogeneous_positive_and_joins_three_losses(x, y
 def test_bad_input_is_refused(call, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         call()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3, 4)])
+def test_arrays_may_have_any_shape(shape):
+    X = np.full(shape, 2.0)
+    for loss in (KL, IS):
+        assert_allclose(loss.entries(X, 3), np.full(shape, loss.value(2, 3)))
+        assert loss.value(X, 3) == pytest.approx(X.size * loss.value(2, 3))
+    assert beta_divergence(X, 3, 0.5).shape == shape
 
 
 def test_what_exceeds_the_range_of_numbers_is_infinite_and_not_nan():

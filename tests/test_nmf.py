@@ -110,6 +110,10 @@ def test_loss_and_objective_are_those_of_the_factors(loss, solver):
     assert step.loss == pytest.approx(find_loss(loss).value(X, step.W @ step.H))
     extra = 0.1 * step.W.sum() + 0.1 * (step.W**2).sum() + 0.3 * step.H.sum()
     assert step.objective == pytest.approx(step.loss + extra + 0.2 * (step.H**2).sum())
+    of_H = 0.3 * step.H.sum() + 0.2 * (step.H**2).sum()
+    rows = step.problem.row_objectives(step.factors)
+    assert rows.shape == (12,)
+    assert step.objective == pytest.approx(rows.sum() + of_H)
 
 
 @pytest.mark.parametrize(("loss", "solver"), SOLVERS)
@@ -433,11 +437,14 @@ X, W0, H0 = problem()
         (lambda: initial_factors(X, 2, init="svd"), "init is 'svd'; use one of 'nndsvd', 'nnd"),
         (lambda: NMF(2).fit(-X), "Negative values in data"),
         (lambda: NMF(0).fit(X), "n_components is 0; at least 1 is needed"),
-        (lambda: NMF(2, init="custom").fit(X), "init is 'custom', so W and H must be passed"),
+        (lambda: NMF(2, init="custom").fit(X), "init is 'custom'; pass W and H to fit if it is"),
         (lambda: NMF(2, init="custom").fit(X, W=W0, H=H0), r"H has shape \(3, 9\); \(2, 9\)"),
         (lambda: NMF(2, loss=IS).fit(sparse.csr_array(X)), "X is sparse; the itakura-saito loss"),
         (lambda: initial_factors(X, 10), "k is 10; at most 9 is needed"),
-        (lambda: NMF(2).fit(X, W=W0, H=H0), "W and H are passed, but init is None"),
+        (
+            lambda: NMF(2).fit(X, W=W0, H=H0),
+            "init is None; pass W and H to fit if it is",
+        ),
         (lambda: NMF(2, l1_ratio=2).fit(X), "l1_ratio is 2; a number from 0 to 1 is needed"),
         (lambda: NMF(2).fit(X).inverse_transform(W0), r"W has shape \(12, 3\); \(12, 2\)"),
     ],
