@@ -108,7 +108,7 @@ def ridge_rows(
     array([[2. ],
            [1.5]])
     """
-    blocks = _equations(values, mask, V, regularization)
+    blocks = normal_equations(values, mask, V, regularization)
     return np.concatenate([solve_rows(*equations) for _, *equations in blocks])
 
 
@@ -142,14 +142,14 @@ def ridge_rows_non_negative(
     array([[2., 0.]])
     """
     lower = np.repeat([0.0, -np.inf], [start.shape[1] - n_free, n_free])
-    blocks = _equations(values, mask, V, regularization)
+    blocks = normal_equations(values, mask, V, regularization)
     return np.concatenate(
         [minimise_rows(G, t, start[rows], lower=lower) for rows, G, t, _ in blocks]
     )
 
 
-def _equations(values, mask, V, regularization):
-    """Yield slices of rows with their Gᵢ + λᵢ I, their tᵢ and their λᵢ."""
+def normal_equations(values, mask, V, regularization):
+    """Yield slices of rows with their Gᵢ + λᵢ I, tᵢ and λᵢ, as many at a time as fit in memory."""
     V = np.atleast_1d(check.floats(V, "V"))
     if not (sparse.issparse(values) and sparse.issparse(mask) and values.shape == mask.shape):
         raise ValueError("values and mask are not two sparse arrays of one shape")

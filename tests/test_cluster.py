@@ -93,6 +93,8 @@ def test_what_is_no_table_on_disk_is_refused_in_one_sentence(tmp_path):
     V = np.ones((2, 1))
     with pytest.raises(ValueError, match="block is 0; at least 1 is needed"):
         cluster.half_step_from_disk(tmp_path, V, STRENGTH, block=0)
+    with pytest.raises(ValueError, match=r"V has shape \(1, 1\); a row for each column of the"):
+        cluster.half_step_from_disk(tmp_path, V[:1], STRENGTH)
     with pytest.raises(ValueError, match="regularization is -1; at least 0 is needed"):
         cluster.half_step_from_disk(tmp_path, V, -1)
 

@@ -427,7 +427,7 @@ def test_partial_fit_meets_new_labels():
 
 def test_partial_fit_makes_no_huge_table_but_lets_a_large_one_grow():
     model = SGD(1, random_state=0).partial_fit([[0, 0]], [1.0])
-    with pytest.raises(ValueError, match=r"^pairs holds 3000000, but only 1 entries: "):
+    with pytest.raises(ValueError, match=r"^pairs holds 3000000, but only 1 entries. "):
         model.partial_fit([[3_000_000, 0]], [1.0])
     model = SGD(1, random_state=0).partial_fit(ObservedEntries([[0, 0]], [1], (1_200_000, 1)))
     assert len(model.partial_fit([[1_200_000, 0]], [1.0]).U_) == 1_200_001

@@ -19,10 +19,9 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
-from scipy import sparse
 
 from mflib import _validation as check
-from mflib.completion.entries import ObservedEntries
+from mflib.completion.entries import ObservedEntries, with_data
 from mflib.completion.problem import CompletionProblem
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import ridge_rows, ridge_rows_non_negative, ridge_rows_one_by_one
@@ -78,8 +77,7 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
 
     def solve(side, values, mask, U, V):
         if solver == "compiled":
-            found = np.empty_like(U)
-            table = values.data, values.indices, values.indptr
+            table, found = (values.data, values.indices, values.indptr), np.empty_like(U)
             ridge_rows_one_by_one(*table, V, strengths[side], found)
             return found
         if problem.non_negative:
@@ -112,17 +110,15 @@ def alternate(entries: ObservedEntries, factors, mean: float, solve: Callable):
         of the entries that U Vᵀ is to meet, row by row, and of ones. With biases, the last column
         of U is b, and that of V is 1.
     """
-    sides = [factors[::2], factors[1::2]]  # (U, b) and (V, c), or U and V alone
+    sides = [np.column_stack(side) for side in (factors[::2], factors[1::2])]  # [U, b] and [V, c]
+    biased = len(factors) > 2
     for side, values in enumerate((entries.by_row, entries.by_column)):
-        (U, *bias), (V, *other_bias) = sides[side], sides[1 - side]
-        if bias:
-            values = _with_data(values, values.data - mean - other_bias[0][values.indices])
-            U, V = np.column_stack([U, *bias]), np.column_stack([V, np.ones_like(other_bias[0])])
-        U = solve(side, values, _with_data(values, np.ones_like(values.data)), U, V)
-        sides[side] = (U[:, :-1].copy(), U[:, -1].copy()) if bias else (U,)
-    return factors._make(sum(zip(*sides, strict=True), ()))
-
-
-def _with_data(X, data):
-    """Return a sparse array with the places of X and other values."""
-    return sparse.csr_array((data.astype(X.dtype, copy=False), X.indices, X.indptr), shape=X.shape)
+        other = sides[1 - side]
+        if biased:  # what is left for [u, b] to meet with [v, 1]
+            values = with_data(values, values.data - mean - other[values.indices, -1])
+            other = np.column_stack([other[:, :-1], np.ones(len(other), other.dtype)])
+        mask = with_data(values, np.ones_like(values.data))
+        sides[side] = solve(side, values, mask, sides[side], other)
+    if biased:
+        sides = [side[:, :-1].copy() for side in sides] + [side[:, -1].copy() for side in sides]
+    return factors._make(sides)

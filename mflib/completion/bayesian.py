@@ -32,8 +32,8 @@ from mflib.completion.als import alternate
 from mflib.completion.entries import ObservedEntries
 from mflib.completion.estimators import CompletionEstimator, estimator
 from mflib.completion.problem import CompletionProblem, scores_of
-from mflib.iteration import MEMORY, ProblemIterate, blocks_of_rows, record
-from mflib.least_squares import gram_matrices
+from mflib.iteration import ProblemIterate, record
+from mflib.least_squares import normal_equations
 
 
 @record
@@ -141,15 +141,13 @@ def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.nda
     -------
     (m, k) array
     """
-    m, k, weight = mask.shape[0], V.shape[1], V.dtype.type(noise**-2)
-    mean, P = prior
-    P, pull = P.astype(V.dtype), (P @ mean).astype(V.dtype)
-    U = random_state.standard_normal((m, k)).astype(V.dtype)
-    for rows in blocks_of_rows(m, k**2, MEMORY):
-        A = weight * gram_matrices(mask[rows], V) + P
-        targets = weight * (values[rows] @ V) + pull
-        targets += np.einsum("ifg,ig->if", np.linalg.cholesky(A), U[rows])
-        U[rows] = np.linalg.solve(A, targets[..., None])[..., 0]
+    (mean, P), weight = prior, noise**-2
+    pull, P = (P @ mean).astype(V.dtype), P.astype(V.dtype)
+    U = random_state.standard_normal((mask.shape[0], V.shape[1])).astype(V.dtype)
+    for rows, G, t, _ in normal_equations(values, mask, V, 0.0):
+        A = weight * G + P
+        t = weight * t + pull + np.einsum("ifg,ig->if", np.linalg.cholesky(A), U[rows])
+        U[rows] = np.linalg.solve(A, t[..., None])[..., 0]
     return U
 
 
@@ -225,7 +223,7 @@ class BayesianALS(CompletionEstimator):
         values, variances = self._moments(*self._places(X))
         return (values, np.sqrt(variances + self.noise_**2)) if return_std else values
 
-    def _pose(self, entries, mean=None):
+    def _pose(self, entries):
         m, n = entries.shape  # and one row and one column that nothing is known of, for strangers
         return super()._pose(ObservedEntries(entries.pairs, entries.values, (m + 1, n + 1)))
 

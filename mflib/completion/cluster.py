@@ -22,28 +22,31 @@ cluster computing, NSDI, 2012.
 import os
 import subprocess
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from shutil import which
-from threading import Event, Thread
+from threading import Event
 
 import numpy as np
 from scipy import sparse
 
 from mflib import _validation as check
+from mflib.completion.entries import with_data
 from mflib.factorization import Factors
 from mflib.least_squares import ridge_rows
 
+PARTS = "values", "columns", "starts"  # of a table on disk
 TWO_WORKERS = "local-cluster[2,1,1024]"  # two processes with one core and 1024 MB each
+STAGES = 6  # of Spark's work that pass before a worker is killed
 SETTINGS = {
     "spark.app.name": "mflib",
     "spark.default.parallelism": "4",
-    "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
     "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
 }
 
 
@@ -61,8 +64,7 @@ def save_rows(rows: sparse.csr_array, folder: str | Path) -> None:
         raise ValueError(f"rows is a {type(rows).__name__}; a sparse array in CSR format is needed")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {"values": rows.data, "columns": rows.indices, "starts": rows.indptr}
-    for name, array in parts.items():
+    for name, array in zip(PARTS, (rows.data, rows.indices, rows.indptr), strict=True):
         np.save(folder / f"{name}.npy", array)
 
 
@@ -72,7 +74,7 @@ def half_step_from_disk(
     """Return the best U for this V, reading the entries of some rows at a time.
 
     It is the half step of `als_steps` with `weighting="count"`, up to rounding. In memory are U, V,
-    and about `block` entries (or one row, if it has more) with what is computed for them.
+    and about `block` entries, at most by a row more, with what is computed for them.
 
     Parameters
     ----------
@@ -101,22 +103,18 @@ def half_step_from_disk(
     """
     V, block = check.floats(V, "V"), check.count(block, "block")
     regularization = check.non_negative(regularization, "regularization")
-    values, columns, starts = (
-        np.load(Path(folder) / f"{name}.npy", mmap_mode="r")
-        for name in ("values", "columns", "starts")
-    )
-    n_rows, first = len(starts) - 1, 0
-    U = np.empty((n_rows, V.shape[1]), V.dtype)
-    while first < n_rows:
-        end = np.searchsorted(starts, starts[first] + block, side="right") - 1
-        end = min(max(int(end), first + 1), n_rows)
-        part, shape = slice(starts[first], starts[end]), (end - first, len(V))
-        table = columns[part], starts[first : end + 1] - starts[first]
-        entries = sparse.csr_array((values[part].astype(V.dtype), *table), shape=shape)
-        mask = sparse.csr_array((np.ones_like(entries.data), *table), shape=shape)
-        strengths = regularization * np.diff(table[1])
-        U[first:end] = ridge_rows(entries, mask, V, strengths)
-        first = end
+    parts = [np.load(Path(folder) / f"{name}.npy", mmap_mode="r") for name in PARTS]
+    shape = len(parts[-1]) - 1, len(V)
+    table = sparse.csr_array(tuple(parts), shape=shape)  # which reads no entry yet
+    U = np.empty((shape[0], V.shape[1]), V.dtype)
+    edges = np.searchsorted(table.indptr, np.arange(0, table.nnz + 1, block))
+    for first, end in pairwise(np.unique([*edges, shape[0]])):
+        part = table[first:end]
+        fits = part.indices.max(initial=0) < len(V)
+        check.need(fits, f"V has shape {V.shape}", "a row for each column of the table")
+        values = with_data(part, part.data.astype(V.dtype))  # part.astype would sum duplicates
+        mask = with_data(part, np.ones_like(values.data))
+        U[first:end] = ridge_rows(values, mask, V, regularization * np.diff(values.indptr))
     return U
 
 
@@ -159,15 +157,13 @@ def start_spark(master: str = TWO_WORKERS):
 
 
 @contextmanager
-def a_worker_is_killed(spark, after: int = 6):
+def a_worker_is_killed(spark):
     """Kill a worker process while Spark works on what stands in this context.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
         With workers that are processes of their own, as `start_spark` makes them.
-    after : int
-        How many stages shall have passed before.
 
     Raises
     ------
@@ -177,26 +173,22 @@ def a_worker_is_killed(spark, after: int = 6):
     process = spark._jvm.java.lang.ProcessHandle.current()
     if not process.children().count():
         raise ValueError(f"{spark.sparkContext.master} has no worker that is a process of its own")
-    killed, done, tracker = Event(), Event(), spark.sparkContext.statusTracker()
+    tracker, stages, done = spark.sparkContext.statusTracker(), set(), Event()
 
-    def watch():
-        first = None
-        while not (killed.is_set() or done.wait(0.01)):
-            stages = tracker.getActiveStageIds()
-            first = min(stages) if stages and first is None else first
-            if stages and max(stages) >= first + after:
-                process.children().findFirst().get().destroyForcibly()
-                killed.set()
+    def kill():
+        while not done.wait(0.01):
+            stages.update(tracker.getActiveStageIds())
+            if stages and max(stages) - min(stages) >= STAGES:
+                return process.children().findFirst().get().destroyForcibly()
 
-    watcher = Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-    if not killed.is_set():
-        raise RuntimeError(f"the work was done before {after} stages had passed")
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill)
+        try:
+            yield
+        finally:
+            done.set()
+    if not killed.result():
+        raise RuntimeError(f"the work was done before {STAGES} stages had passed")
 
 
 def factors_from_spark(model, shape: tuple[int, int]) -> Factors:
@@ -213,9 +205,8 @@ def factors_from_spark(model, shape: tuple[int, int]) -> Factors:
     Factors
         Of type float32, as Spark's own.
     """
-    sides = []
-    for size, side in zip(shape, (model.userFactors, model.itemFactors), strict=True):
-        sides.append(np.zeros((size, model.rank), np.float32))
-        for place, factors in side.toLocalIterator():
-            sides[-1][place] = factors
-    return Factors(*sides)
+    factors = Factors(*(np.zeros((size, model.rank), np.float32) for size in shape))
+    for table, side in zip(factors, (model.userFactors, model.itemFactors), strict=True):
+        for place, row in side.toLocalIterator():
+            table[place] = row
+    return factors

@@ -23,6 +23,7 @@ _LARGEST = np.int64(np.iinfo(np.int32).max - 1)
 
 # A table may have so many more rows (or columns) than entries: beyond it, ids are no positions.
 _MOST_EMPTY = 10**6
+_PAIR = "a pair (those of the rows, those of the columns)"
 _CURE = "Large ids are labels: take the entries from a frame, ObservedEntries.from_frame(...)"
 
 
@@ -42,14 +43,17 @@ class ObservedEntries:
     shape : tuple of two int, optional
         Shape of the matrix. By default as small as the pairs allow, and refused if nearly all of it
         would be empty.
-    row_labels, column_labels : sequences, optional
-        Names of the m rows and of the n columns, each a different one, if pairs are positions.
+    labels : pair of sequences, optional
+        Names of the m rows and of the n columns, each a different one, if pairs are positions. None
+        stands for a side without names.
 
     Attributes
     ----------
     rows, columns, values : (n_entries,) arrays
         Positions, and the values there.
     shape : tuple of two int
+    row_counts, column_counts : (m,) and (n,) arrays of int
+        The numbers of entries, |Ωᵢ| and |Ωʲ|.
     row_labels, column_labels : (m,) and (n,) arrays, or None
 
     Examples
@@ -63,26 +67,24 @@ class ObservedEntries:
     """
 
     def __init__(
-        self,
-        pairs: ArrayLike,
-        values: ArrayLike,
-        shape: tuple[int, int] | None = None,
-        *,
-        row_labels=None,
-        column_labels=None,
+        self, pairs: ArrayLike, values: ArrayLike, shape: tuple[int, int] | None = None, labels=None
     ):
         pairs = as_pairs(pairs)
         if pairs.dtype.kind not in "biufc":
-            if row_labels is not None or column_labels is not None:
+            if labels is not None:
                 raise ValueError("pairs holds labels; further ones can go with positions only")
-            (row_labels, rows), (column_labels, columns) = map(_numbered, pairs.T)
-            pairs = np.column_stack([rows, columns])
+            labels, positions = zip(*map(_numbered, pairs.T), strict=True)
+            pairs = np.column_stack(positions)
         pairs = check_positions(pairs)
-        self.values = _check_values(values, len(pairs))
-        self.shape = table_shape(pairs) if shape is None else _check_shape(shape, pairs)
+        values = np.array(check.floats(as_table(values, "values"), "values"))
+        self.values = check.finite(check.shaped(values, (len(pairs),), "values"), "values")
+        self.shape = m, n = table_shape(pairs) if shape is None else _check_shape(shape, pairs)
         self.rows, self.columns = np.ascontiguousarray(pairs.T, dtype=np.int32)
-        self.row_labels = _check_labels(row_labels, self.shape[0], "row_labels")
-        self.column_labels = _check_labels(column_labels, self.shape[1], "column_labels")
+        self.row_counts = np.bincount(self.rows, minlength=m)
+        self.column_counts = np.bincount(self.columns, minlength=n)
+        labels = (None, None) if labels is None else check.items(labels, 2, "labels", _PAIR)
+        self.row_labels = _check_labels(labels[0], m, "labels[0]")
+        self.column_labels = _check_labels(labels[1], n, "labels[1]")
 
     @classmethod
     def from_sparse(cls, X: sparse.sparray | sparse.spmatrix) -> "ObservedEntries":
@@ -140,22 +142,17 @@ class ObservedEntries:
         ([1234, 77000], [[1, 0], [0, 0]])
         """
         check.kind(hasattr(frame, "columns"), frame, "frame", "a pandas frame")
-        names = [name for name in (row, column, value) if name is not None]
-        if not names:
+        if row is column is value is None:
             entries = cls.from_dense(as_table(frame.to_numpy(na_value=np.nan), "frame"))
-            pairs, values, labels = entries.pairs, entries.values, (frame.index, frame.columns)
-        elif len(names) < 3:
-            raise ValueError("row, column and value are needed together, or none of them")
+            pairs, values, (rows, columns) = entries.pairs, entries.values, frame.axes
         else:
-            for name in names:
+            for name in (row, column, value):
                 check.choice(name, frame.columns, "the name of a column")
-            sides = [frame[name].factorize(sort=True) for name in (row, column)]
-            pairs, labels = np.column_stack([codes for codes, _ in sides]), [x for _, x in sides]
-            values = frame[value].to_numpy()
-            if pairs.size and pairs.min() < 0:
+            (i, rows), (j, columns) = (frame[name].factorize(sort=True) for name in (row, column))
+            pairs, values = np.column_stack([i, j]), frame[value].to_numpy()
+            if (pairs < 0).any():
                 raise ValueError(f"the columns {row!r} and {column!r} must have no missing labels")
-        shape = len(labels[0]), len(labels[1])
-        return cls(pairs, values, shape, row_labels=labels[0], column_labels=labels[1])
+        return cls(pairs, values, (len(rows), len(columns)), (rows, columns))
 
     def __len__(self) -> int:
         """Return the number of observed entries, |Ω|."""
@@ -178,32 +175,21 @@ class ObservedEntries:
             vars(other).pop(view, None)
         return other
 
-    def after(self, row_labels, column_labels, shape) -> "ObservedEntries":
+    def after(self, labels, shape) -> "ObservedEntries":
         """Return the same entries in a table that begins with the rows and columns of another.
 
         Where there are labels, rows and columns of equal labels are the same, and new ones follow
         behind. The labels and the shape of the other table are given.
         """
-        known, own = (row_labels, column_labels), (self.row_labels, self.column_labels)
-        sides = map(_follow, known, own, self.pairs.T, np.maximum(shape, self.shape))
-        pairs, labels, shape = zip(*sides, strict=True)
-        names = {"row_labels": labels[0], "column_labels": labels[1]}
-        return ObservedEntries(np.column_stack(pairs), self.values, shape, **names)
+        own, sizes = (self.row_labels, self.column_labels), np.maximum(shape, self.shape)
+        sides = map(_follow, labels, own, self.pairs.T, sizes.tolist())
+        positions, labels, shape = zip(*sides, strict=True)
+        return ObservedEntries(np.column_stack(positions), self.values, shape, labels)
 
     @property
     def pairs(self) -> np.ndarray:
         """The pairs (row, column) of positions, shape (n_entries, 2)."""
         return np.column_stack([self.rows, self.columns])
-
-    @cached_property
-    def row_counts(self) -> np.ndarray:
-        """The number of entries of each row, |Ωᵢ|, shape (m,)."""
-        return np.bincount(self.rows, minlength=self.shape[0])
-
-    @cached_property
-    def column_counts(self) -> np.ndarray:
-        """The number of entries of each column, |Ωʲ|, shape (n,)."""
-        return np.bincount(self.columns, minlength=self.shape[1])
 
     @cached_property
     def by_row(self) -> sparse.csr_array:
@@ -271,18 +257,13 @@ def table_shape(positions: np.ndarray, known: tuple[int, int] = (0, 0)) -> tuple
     """
     last = positions.max(axis=0)
     if (last > np.add(known, len(positions) + _MOST_EMPTY)).any():
-        raise ValueError(
-            f"pairs holds {last.max()}, but only {len(positions)} entries: nearly all of such a "
-            f"table would be empty. {_CURE}"
-        )
-    m, n = np.maximum(last + 1, known)
-    return int(m), int(n)
+        raise ValueError(f"pairs holds {last.max()}, but only {len(positions)} entries. {_CURE}")
+    return tuple(np.maximum(last + 1, known).astype(int).tolist())
 
 
-def check_entries(entries: ObservedEntries) -> ObservedEntries:
-    """Refuse what holds no observed entries."""
-    check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
-    return entries
+def with_data(X: sparse.csr_array, data: np.ndarray) -> sparse.csr_array:
+    """Return a sparse array with the places of X, duplicates too, and other values."""
+    return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
 
 
 def check_float_type(dtype):
@@ -319,16 +300,10 @@ def _follow(known, labels, positions, size):
 
 
 def _check_shape(shape, positions):
-    m, n = check.sides(shape, 2, largest=_LARGEST + 1)
-    needed = tuple((positions.max(axis=0) + 1).tolist())
-    if np.less((m, n), needed).any():
-        raise ValueError(f"shape is {(m, n)}, but the pairs need {needed} at least")
-    return m, n
-
-
-def _check_values(values, n):
-    values = np.array(check.floats(as_table(values, "values"), "values"))
-    return check.finite(check.shaped(values, (n,), "values"), "values")  # one per pair
+    shape, needed = check.sides(shape, 2, largest=_LARGEST + 1), positions.max(axis=0) + 1
+    fits = np.less_equal(needed, shape).all()
+    check.need(fits, f"shape is {shape}", f"at least {tuple(needed.tolist())}")
+    return shape
 
 
 def _check_labels(labels, n, name):

@@ -8,16 +8,14 @@ Whole numbers in X are positions. Where X holds labels, or is `ObservedEntries` 
 model speaks labels: `predict` and `recommend` take them, `recommend` and `similar` return them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.preprocessing import normalize
+from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
@@ -28,9 +26,11 @@ from mflib.completion.entries import ObservedEntries, as_pairs, as_table, places
 from mflib.completion.problem import CompletionProblem, initial_factors
 from mflib.completion.sgd import sgd_steps
 from mflib.descent import descent_steps
-from mflib.iteration import Iterate, drive, has_exploded, report
+from mflib.iteration import drive, has_exploded, report
 from mflib.losses import find_loss
 from mflib.nmf import entries_of_product
+
+Pairs = ArrayLike | ObservedEntries
 
 # The parameters of an estimator are its fields; scikit-learn does the rest.
 estimator = dataclass(eq=False, repr=False, kw_only=True)
@@ -42,21 +42,17 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
 
     loss, weighting, non_negative = "squared", "count", False
     regularization = tol = 0.0
+    # Of a step: the loss of the training data, and the number whose change ends the iteration.
+    _followed = "loss", "objective"
 
     rank: int = field(default=20, kw_only=False)
     max_iter: int = 10
     init_scale: float = 0.01
     dtype: type = np.float64
-    random_state: Any = None
+    random_state: int | np.random.RandomState | None = None
     verbose: bool = False
 
-    def fit(
-        self,
-        X: ArrayLike | ObservedEntries,
-        y: ArrayLike | None = None,
-        validation=None,
-        start=None,
-    ):
+    def fit(self, X: Pairs, y: ArrayLike | None = None, validation=None, start=None):
         """Fit the factors to observed entries.
 
         Parameters
@@ -139,8 +135,8 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         row = self._place(row, "row")
         candidates = self.column_counts_ > 0
-        if check.flag(exclude_seen, "exclude_seen") and row < len(self.row_counts_):
-            candidates[self._seen.indices[slice(*self._seen.indptr[[row, row + 1]])]] = False
+        if check.flag(exclude_seen, "exclude_seen"):
+            candidates[self._seen[row : row + 1].indices] = False
         columns = np.flatnonzero(candidates)
         return self._best(columns, self._expectations(np.full_like(columns, row), columns), n)
 
@@ -166,9 +162,8 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         others = np.flatnonzero(self.column_counts_)
         if place not in others:
             raise ValueError(f"column {column!r} was never seen in training")
-        V = normalize(self.V_)  # to length 1
         others = others[others != place]
-        return self._best(others, V[others] @ V[place], n)
+        return self._best(others, cosine_similarity(self.V_[others], self.V_[[place]])[:, 0], n)
 
     def __sklearn_tags__(self):
         """Tell scikit-learn that X holds whole numbers or labels, and that noise fits badly."""
@@ -178,37 +173,31 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         tags.regressor_tags.poor_score = True
         return tags
 
-    def _steps(self, problem: CompletionProblem, start) -> Iterator[Iterate]:
-        raise NotImplementedError
-
-    def _losses(self, step):
-        """Return the loss of the training data, and the number whose change ends the iteration."""
-        return step.loss, step.objective
+    def _steps(self, problem, start):
+        """Return the iterates of the algorithm."""
 
     def _explosion(self, n):
         if not hasattr(self, "learning_rate"):
             return f"overflow in step {n}: scale the values, or raise regularization"
-        return (
-            f"diverged in step {n}: the loss is not finite, or more than a million times what it "
-            f"was; learning_rate={self.learning_rate:g} is too large, try a tenth"
-        )
+        seen = "the loss is not finite, or more than a million times what it was"
+        cure = f"learning_rate={self.learning_rate:g} is too large, try a tenth"
+        return f"diverged in step {n}: {seen}; {cure}"
 
     def _entries(self, X, y, reset=True):
         """Return observed entries, in a table that begins with the one of the last ones."""
         known = (0, 0) if reset else self._seen.shape
         if not isinstance(X, ObservedEntries):
-            check.not_masked(X, "X")
             check.not_masked(y, "y")
-            X = as_table(X, "X") if isinstance(X, list | tuple) else X
+            X = X if hasattr(X, "columns") or sparse.issparse(X) else as_table(X, "X")
             X, y = validate_data(self, X, y, reset=reset, dtype=None, y_numeric=True)
             X = as_pairs(X)
-            positions = X.dtype.kind in "biuf"
-            X = ObservedEntries(X, y, table_shape(X, known) if positions else None)
+            shape = table_shape(X, known) if X.dtype.kind in "biuf" else None
+            X = ObservedEntries(X, y, shape)
         elif y is not None:
             raise ValueError("y is given beside ObservedEntries, which hold their values")
         else:
             self.n_features_in_ = 2
-        return X if reset else X.after(self.row_labels_, self.column_labels_, known)
+        return X if reset else X.after((self.row_labels_, self.column_labels_), known)
 
     def _places(self, X):
         """Return the positions of rows and columns that someone asks for."""
@@ -217,7 +206,8 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         X = X if named or sparse.issparse(X) else as_table(X, "X")
         X = as_pairs(validate_data(self, X, reset=False, dtype=None))
         rows, columns = map(places, (self.row_labels_, self.column_labels_), X.T)
-        if not (_known(self.row_counts_, rows)[0] | _known(self.column_counts_, columns)[0]).any():
+        known = _known(self.row_counts_, rows), _known(self.column_counts_, columns)
+        if np.max(known) < 0:
             warn("no row and no column was seen in training; are these labels?", stacklevel=3)
         return rows, columns
 
@@ -240,57 +230,55 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         problem = self._pose(entries.astype(self.dtype))
         self.mean_ = problem.constant
         self.n_iter_, self.history_ = 0, {"loss": []}
+        self._seen = sparse.csr_array((1, 1), dtype=np.int32)  # nothing yet
         self._remember(entries)
         return problem, self._start(problem)
 
-    def _pose(self, entries, mean=None):
-        names = ("regularization", "weighting", "loss", "biases", "non_negative")
-        options = {name: getattr(self, name) for name in names}
-        options["mean"] = mean if check.flag(self.biases, "biases") else None
-        return CompletionProblem(entries, **options)
+    def _pose(self, entries):
+        names = "regularization", "weighting", "loss", "biases", "non_negative"
+        return CompletionProblem(entries, **{name: getattr(self, name) for name in names})
 
     def _start(self, problem, unit=1.0):
         scale = check.non_negative(self.init_scale, "init_scale") * unit
         options = {"dtype": self.dtype, "random_state": self._random_state}
         return initial_factors(problem, self.rank, scale=scale, **options)
 
-    def _remember(self, entries, earlier=None):
-        """Keep how often each pair was seen, and the labels."""
+    def _remember(self, entries):
+        """Add up how often each pair was seen, and keep the labels."""
         ones = np.ones(len(entries), dtype=np.int32)
-        seen = sparse.csr_array((ones, (entries.rows, entries.columns)), shape=entries.shape)
-        if earlier is not None:
-            earlier.resize(entries.shape)
-            seen = seen + earlier
-        self._seen, self.row_counts_, self.column_counts_ = seen, seen.sum(axis=1), seen.sum(axis=0)
+        self._seen.resize(entries.shape)
+        self._seen += sparse.csr_array((ones, (entries.rows, entries.columns)), shape=entries.shape)
+        self.row_counts_, self.column_counts_ = (self._seen.sum(axis=axis) for axis in (1, 0))
         self.row_labels_, self.column_labels_ = entries.row_labels, entries.column_labels
 
     def _run(self, problem, start, tol, max_iter, validation=None):
         """Take steps until a stopping rule holds, keep the last good iterate, and say why."""
         steps, done = self._steps(problem, start), self.n_iter_
-        previous, at_zero = np.nan, problem.loss_at_zero(start)
+        at_zero, objectives = problem.loss_at_zero(start), [np.nan, np.nan]
 
         def watch(step):
             if step.n_iter == 0:
                 return
             progress.update()
-            self.history_["loss"].append(self._losses(step)[0] / len(problem.entries))
+            loss, objective = (getattr(step, name) for name in self._followed)
+            objectives.append(objective)
+            self.history_["loss"].append(loss / len(problem.entries))
             if validation is not None:
                 scores = self._scores(step.factors, validation.rows, validation.columns)
                 loss = problem.entry_loss.total(validation.values, scores)
                 self.history_["validation_loss"].append(loss / len(validation))
 
         def broken(step):
-            loss = self._losses(step)[1]
+            last = objectives[-1]
             bad = step.n_iter > 0 and (
                 not all(np.isfinite(factor).all() for factor in step.factors)
-                or (has_exploded(loss, at_zero) and has_exploded(loss, problem.objective(start)))
+                or (has_exploded(last, at_zero) and has_exploded(last, problem.objective(start)))
             )
             return self._explosion(done + step.n_iter) if bad else ""
 
         def settled(step):
-            nonlocal previous
-            before, previous = previous, self._losses(step)[1] if step.n_iter else np.nan
-            return abs(before - previous) <= tol * previous
+            before, last = objectives[-2:]
+            return abs(before - last) <= tol * last
 
         with tqdm(total=max_iter, disable=not check.flag(self.verbose, "verbose")) as progress:
             run = drive(steps, max_iter, settled if tol > 0 else None, broken, watch=watch)
@@ -307,15 +295,15 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
 
     def _scores(self, factors, rows, columns):
         """Return the scores of entries, from what is known of their rows and columns."""
+        rows, columns = _known(self.row_counts_, rows), _known(self.column_counts_, columns)
         U, V, *biases = factors
-        known_rows, rows = _known(self.row_counts_, rows)
-        known_columns, columns = _known(self.column_counts_, columns)
-        products = entries_of_product(U, V, rows, columns)
-        if not biases:
-            return np.where(known_rows & known_columns, products, U.dtype.type(self.mean_))
-        scores = np.where(known_rows & known_columns, products, 0) + U.dtype.type(self.mean_)
-        scores += np.where(known_rows, biases[0][rows], 0)
-        return scores + np.where(known_columns, biases[1][columns], 0)
+        products, both = entries_of_product(U, V, rows, columns), (rows >= 0) & (columns >= 0)
+        scores = np.where(both, products, 0 if biases else self.mean_)
+        if biases:
+            scores += self.mean_
+            scores += np.where(rows >= 0, factors.row_bias[rows], 0)
+            scores += np.where(columns >= 0, factors.column_bias[columns], 0)
+        return scores
 
 
 @estimator
@@ -458,12 +446,14 @@ class SGD(PenalisedEstimator):
     array([1.1, 3. ])
     """
 
+    _followed = "running_loss", "running_loss"
+
     learning_rate: float = 0.02
     decay: float = 0.0
     loss: str = "squared"
     max_iter: int = 40
 
-    def partial_fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None):
+    def partial_fit(self, X: Pairs, y: ArrayLike | None = None):
         """Do one epoch over some entries, starting from the factors as they are.
 
         Rows and columns that were not there before are added, with random factors. μ stays the mean
@@ -480,23 +470,21 @@ class SGD(PenalisedEstimator):
         if not hasattr(self, "U_"):
             return self._run(*self._begin(X, y), tol=0, max_iter=1)
         entries = self._entries(X, y, reset=False)
-        problem = self._pose(entries.astype(self.dtype), self.mean_)
+        problem = self._pose(entries.astype(self.dtype))
+        problem.mean = self.mean_ if problem.biases else 0.0  # that of the first call
         start = self._start(problem)
         if start.U.shape[1] != self.U_.shape[1] or len(start) != len(self._factors):
             raise ValueError("rank or biases changed since the first call; fit again to change it")
         both = zip(self._factors, start, strict=True)
         start = [np.concatenate([old, new[len(old) :]]) for old, new in both]
-        self._remember(entries, self._seen)
+        self._remember(entries)
         return self._run(problem, problem.as_factors(start), tol=0, max_iter=1)
 
     def _steps(self, problem, start):
-        rate = check.positive(self.learning_rate, "learning_rate")
-        decay = check.non_negative(self.decay, "decay")
-        options = {"decay": decay, "random_state": self._random_state}
-        return sgd_steps(problem, start, learning_rate=rate / (1 + decay * self.n_iter_), **options)
-
-    def _losses(self, step):
-        return step.running_loss, step.running_loss
+        past = 1 + check.non_negative(self.decay, "decay") * self.n_iter_
+        rate = check.positive(self.learning_rate, "learning_rate") / past
+        options = {"decay": self.decay, "random_state": self._random_state}
+        return sgd_steps(problem, start, learning_rate=rate, **options)
 
 
 @estimator
@@ -545,8 +533,7 @@ class GradientDescent(PenalisedEstimator):
         return descent_steps(problem, start, self.learning_rate, updates="simultaneous")
 
 
-def _known(counts, index):
-    """Return which rows (or columns) were seen in training, and places that do exist."""
-    inside = index < len(counts)
-    index = np.where(inside, index, 0)
-    return inside & (counts[index] > 0), index
+def _known(counts, places):
+    """Return places of rows (or columns), and -1 for those that were never seen in training."""
+    seen = (places < len(counts)) & (counts.take(places, mode="clip") > 0)
+    return np.where(seen, places, -1)

@@ -24,11 +24,11 @@ from numpy.typing import ArrayLike
 
 from mflib import _validation as check
 from mflib.completion.als import ALSStep, alternations
-from mflib.completion.entries import ObservedEntries, check_entries
-from mflib.completion.estimators import CompletionEstimator, estimator
+from mflib.completion.entries import ObservedEntries
+from mflib.completion.estimators import CompletionEstimator, Pairs, estimator
 from mflib.factorization import Factors
-from mflib.iteration import MEMORY, Problem, blocks_of_rows
-from mflib.least_squares import gram_matrices, solve_rows
+from mflib.iteration import Problem
+from mflib.least_squares import normal_equations, solve_rows
 from mflib.nmf import entries_of_product
 
 
@@ -59,7 +59,8 @@ class ImplicitProblem(Problem):
     def __init__(
         self, entries: ObservedEntries, *, regularization: float = 10.0, confidence: float = 3.0
     ):
-        least = check_entries(entries).values.min()
+        check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
+        least = entries.values.min()
         check.need(least > 0, f"values holds {least}", "a count above 0 in each place")
         self.entries = ObservedEntries.from_sparse(entries.by_row)  # sums duplicates
         self.regularization = check.non_negative(regularization, "regularization")
@@ -113,13 +114,9 @@ def implicit_als_steps(problem: ImplicitProblem, start) -> Iterator[ALSStep]:
     entries, strength = problem.entries.astype(factors.U.dtype), problem.regularization
 
     def solve(side, values, mask, U, V):
-        shared = V.T @ V + strength * np.eye(V.shape[1], dtype=V.dtype)
-        extra, found = V.dtype.type(problem.confidence) * values, np.empty_like(U)
-        targets = (mask + extra) @ V
-        for rows in blocks_of_rows(len(U), V.shape[1] ** 2, MEMORY):
-            grams = shared + gram_matrices(extra[rows], V)
-            found[rows] = solve_rows(grams, targets[rows], np.full(len(grams), strength))
-        return found
+        shared, extra = V.T @ V, problem.confidence * values
+        blocks = normal_equations(mask + extra, extra, V, strength)
+        return np.concatenate([solve_rows(shared + G, t, s) for _, G, t, s in blocks])
 
     return alternations(problem, entries, factors, solve)
 
@@ -162,7 +159,7 @@ class ImplicitALS(CompletionEstimator):
     confidence: float = 3.0
     tol: float = 0.0
 
-    def fit(self, X: ArrayLike | ObservedEntries, y: ArrayLike | None = None):
+    def fit(self, X: Pairs, y: ArrayLike | None = None):
         """Fit the factors to what was observed.
 
         Parameters
@@ -181,7 +178,7 @@ class ImplicitALS(CompletionEstimator):
         tags.target_tags.positive_only = True
         return tags
 
-    def _pose(self, entries, mean=None):
+    def _pose(self, entries):
         options = {"regularization": self.regularization, "confidence": self.confidence}
         return ImplicitProblem(entries, **options)
 

@@ -27,15 +27,13 @@ Netflix prize, AAIM, 2008 (λ weighted by counts).
 """
 
 from functools import cached_property
-from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import check_random_state
 
 from mflib import _validation as check
-from mflib.completion.entries import ObservedEntries, check_entries, check_float_type
+from mflib.completion.entries import ObservedEntries, check_float_type, with_data
 from mflib.descent import SmoothProblem
 from mflib.factorization import Factors, factor_gradient
 from mflib.losses import CANONICAL, find_loss
@@ -68,17 +66,15 @@ class CompletionProblem(SmoothProblem):
         Whether the model has a mean and biases.
     non_negative : bool
         Whether U and V are kept at least 0 (biases stay free).
-    mean : float, optional
-        μ of a model with biases. By default the score of the mean of the values.
 
     Attributes
     ----------
     entry_loss : Loss
         The loss of one entry, see `mflib.losses`.
-    mean : float
-        μ; 0 without biases.
     constant : float
         The score of smallest loss among those that are the same everywhere.
+    mean : float
+        μ: this constant with biases, and 0 without.
 
     Examples
     --------
@@ -101,9 +97,9 @@ class CompletionProblem(SmoothProblem):
         loss: str = "squared",
         biases: bool = False,
         non_negative: bool = False,
-        mean: float | None = None,
     ):
-        self.entries = check_entries(entries)
+        check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
+        self.entries = entries
         self.regularization = check.non_negative(regularization, "regularization")
         self.weighting = check.choice(weighting, ("count", "constant"), "weighting")
         self.entry_loss = find_loss(check.choice(loss, CANONICAL, "loss"))
@@ -111,11 +107,7 @@ class CompletionProblem(SmoothProblem):
         self.biases = check.flag(biases, "biases")
         self.non_negative = check.flag(non_negative, "non_negative")
         self.constant = self.entry_loss.best_constant(entries.values)
-        if mean is None:
-            mean = self.constant if biases else 0.0
-        elif not biases:
-            raise ValueError(f"mean is {check.shown(mean)}, but a model without biases has none")
-        self.mean = check.number(mean, "mean")
+        self.mean = self.constant if self.biases else 0.0
 
     def as_factors(self, start) -> Factors | BiasedFactors:
         """Return a start as `Factors`, or with biases as `BiasedFactors`; float32 stays float32."""
@@ -139,7 +131,8 @@ class CompletionProblem(SmoothProblem):
         """Return the part of J that does not depend on the data."""
         tables = [factor.reshape(len(factor), -1) for factor in factors]
         sizes = [np.einsum("if,if->i", table, table, dtype=np.float64) for table in tables]
-        return sum(float(s @ size) for s, size in zip(cycle(self.strengths), sizes)) / 2
+        strengths = 2 * self.strengths  # of rows, columns, rows, columns: as U, V, b, c
+        return float(sum(map(np.dot, strengths, sizes))) / 2
 
     @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradient(self, factors) -> tuple[float, Factors | BiasedFactors]:
@@ -147,14 +140,14 @@ class CompletionProblem(SmoothProblem):
         X = self.entries.by_row
         rows = np.repeat(np.arange(X.shape[0]), self.entries.row_counts)
         scores = self.scores(factors, rows, X.indices)
-        errors = (self.entry_loss.mean(scores) - X.data).astype(scores.dtype, copy=False)
-        E = sparse.csr_array((errors, X.indices, X.indptr), shape=X.shape)
-        strengths = [s.astype(scores.dtype) for s in self.strengths]
         loss = self.entry_loss.total(X.data, scores)
-        gradient = factor_gradient(E, factors, *strengths)
+        E = with_data(X, (self.entry_loss.mean(scores) - X.data).astype(scores.dtype, copy=False))
+        row_strengths, column_strengths = (s.astype(scores.dtype) for s in self.strengths)
+        gradient = factor_gradient(E, factors, row_strengths, column_strengths)
         if self.biases:
-            biases = zip((E.sum(axis=1), E.sum(axis=0)), strengths, factors[2:], strict=True)
-            gradient = BiasedFactors(*gradient, *(e + s * b for e, s, b in biases))
+            b = E.sum(axis=1) + row_strengths * factors.row_bias
+            c = E.sum(axis=0) + column_strengths * factors.column_bias
+            gradient = BiasedFactors(*gradient, b, c)
         return loss, gradient
 
     def project(self, factors) -> Factors | BiasedFactors:
@@ -172,8 +165,7 @@ class CompletionProblem(SmoothProblem):
         """The λᵢ of the rows, shape (m,), and the λⱼ of the columns, shape (n,)."""
         counts = self.entries.row_counts, self.entries.column_counts
         weights = counts if self.weighting == "count" else map(np.ones, self.entries.shape)
-        rows, columns = (self.regularization * weight for weight in weights)
-        return rows, columns
+        return tuple(self.regularization * weight for weight in weights)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
@@ -183,7 +175,7 @@ def scores_of(factors, mean: float, rows: np.ndarray, columns: np.ndarray) -> np
     scores = entries_of_product(U, V, rows, columns)
     if biases:
         row_bias, column_bias = biases
-        scores += scores.dtype.type(mean)
+        scores += mean
         scores += row_bias[rows]
         scores += column_bias[columns]
     return scores
@@ -220,15 +212,12 @@ def initial_factors(
     [(2, 2), (3, 2), (2,), (3,)]
     """
     check.kind(hasattr(problem, "entries"), problem, "problem", "a CompletionProblem")
-    rank = check.count(rank, "rank")
-    scale = check.non_negative(scale, "scale")
-    dtype = check_float_type(dtype)
-    random_state = check_random_state(random_state)
-    m, n = problem.entries.shape
-    tables = (scale * random_state.standard_normal((size, rank)) for size in (m, n))
-    U, V = (table.astype(dtype) for table in tables)
+    rank, scale = check.count(rank, "rank"), check.non_negative(scale, "scale")
+    dtype, random_state = check_float_type(dtype), check_random_state(random_state)
+    sizes = problem.entries.shape
+    factors = [scale * random_state.standard_normal((size, rank)) for size in sizes]
     if problem.non_negative:
-        U, V = np.abs(U), np.abs(V)
+        factors = [np.abs(factor) for factor in factors]
     if problem.biases:
-        return BiasedFactors(U, V, np.zeros(m, dtype), np.zeros(n, dtype))
-    return Factors(U, V)
+        factors += [np.zeros(size) for size in sizes]
+    return problem.as_factors([factor.astype(dtype) for factor in factors])

@@ -93,10 +93,7 @@ def sgd_steps(
     check.positive(learning_rate, "learning_rate")
     check.non_negative(decay, "decay")
     if problem.weighting != "count":
-        raise ValueError(
-            f"weighting is {problem.weighting!r}; SGD applies λ at every entry, and so lowers the "
-            "objective of weighting='count'"
-        )
+        raise ValueError("weighting is 'constant'; SGD applies λ at every entry, which is 'count'")
     factors = problem.as_factors(start)
     entries, dtype = problem.entries.astype(factors.U.dtype), factors.U.dtype.type
     order = _shuffled(entries, factors.U.shape[1], check_random_state(random_state))
