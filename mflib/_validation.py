@@ -34,10 +34,11 @@ def shown(value: Any) -> str:
     return " ".join(shortened(value).split())
 
 
-def need_value(fits: bool, value: Any, name: str, needed: str) -> None:
-    """Refuse a value that does not fit, and show it."""
+def need_value(fits: bool, value: Any, name: str, needed: str) -> Any:
+    """Return a value that fits, refusing it and showing it otherwise."""
     if not fits:  # a large one takes long to show
         need(fits, f"{name} is {shown(value)}", needed)
+    return value
 
 
 def kind(fits: bool, value: Any, name: str, needed: str) -> None:
@@ -58,24 +59,21 @@ def not_masked(A: ArrayLike, name: str) -> None:
         raise ValueError(f"{name} has masked entries; values for all of them are needed here")
 
 
-def array(A: ArrayLike, name: str, kind: str = "an array: its rows") -> np.ndarray:
-    """Return A as an array of any shape and type.
-
-    `kind` says what A shall be, and what it cannot be where lists differ in length.
-    """
+def array(A: ArrayLike, name: str) -> np.ndarray:
+    """Return A as an array of any shape and type."""
     not_masked(A, name)
     try:
         return np.asarray(A)
     except ValueError:
-        raise ValueError(f"{name} is not {kind} differ in length") from None
+        raise ValueError(f"{name} is not an array: its rows differ in length") from None
 
 
-def floats(A: ArrayLike, name: str, kind: str = "an array: its rows") -> np.ndarray:
+def floats(A: ArrayLike, name: str) -> np.ndarray:
     """Return real numbers in an array of any shape; they may be NaN or infinite.
 
     float32 and float64 stay as they are, all else becomes float64.
     """
-    A = array(A, name, kind)
+    A = array(A, name)
     _check_real(A.dtype, name)
     with np.errstate(over="ignore"):  # a long double
         return A.astype(A.dtype.char if A.dtype.char in "fd" else "d", copy=False)
@@ -90,7 +88,7 @@ def with_gaps(A: ArrayLike, name: str) -> np.ndarray:
 def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
     if not isinstance(A, LinearOperator) and not sparse.issparse(A):
-        A = floats(A, name, "a matrix: its rows")
+        A = floats(A, name)
     need(A.ndim == 2, f"{name} has shape {A.shape}", "a matrix with two dimensions")
     need(0 not in A.shape, f"{name} is empty (shape {A.shape})", "a row and a column at least")
     _check_real(A.dtype, name)
@@ -135,7 +133,7 @@ def vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
 
     That changes no digit, and squares of the entries can no longer overflow or underflow to zero.
     """
-    v = floats(v, name, "a vector: its entries")
+    v = floats(v, name)
     needed = f"a vector of shape ({'n' if n is None else n},)"
     need(v.ndim == 1 and n in (None, v.size), f"{name} has shape {v.shape}", needed)
     if not finite(v, name).any():
@@ -152,12 +150,9 @@ def direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
 
 def number(value: float, name: str) -> float:
     """Return one real, finite number."""
-    not_masked(value, name)
-    found = np.array(value, dtype=object)  # so that lists of any kind have a shape
-    need(found.ndim == 0, f"{name} has shape {found.shape}", "a single number")
-    x = np.asarray(found.item())
-    fits = x.dtype.kind in "iuf" and isfinite(float(x))
-    need_value(fits, value, name, "a finite real number")
+    x = array(value, name)
+    need(x.ndim == 0, f"{name} has shape {x.shape}", "a single number")
+    need_value(x.dtype.kind in "iuf" and isfinite(x), value, name, "a finite real number")
     x = float(x)
     need(abs(x) <= _LARGEST, f"{name} is {x}", f"a number of size {_LARGEST:.0e} at most")
     return x
@@ -197,8 +192,7 @@ def count(value: int, name: str, *, smallest: int = 1, largest: int | None = Non
 def items(value: Any, n: int | None, name: str, needed: str) -> tuple | list:
     """Return a tuple or list of n items (None: any number but 0)."""
     fits = isinstance(value, tuple | list) and (len(value) == n if n else len(value) > 0)
-    need_value(fits, value, name, needed)
-    return value
+    return need_value(fits, value, name, needed)
 
 
 def sides(shape: Any, n: int | None = None, largest: int | None = None) -> tuple[int, ...]:
@@ -223,8 +217,7 @@ def choice(value: str, choices: Iterable[str | None], name: str) -> str:
 
 def flag(value: bool, name: str) -> bool:
     """Return True or False."""
-    need_value(isinstance(value, bool | np.bool_), value, name, "True or False")
-    return bool(value)
+    return bool(need_value(isinstance(value, bool | np.bool_), value, name, "True or False"))
 
 
 def product(W: np.ndarray) -> np.ndarray:
@@ -266,7 +259,7 @@ def factors(
     ----------
     start : an iterate, or arrays in the order of `kind`
     kind : type of named tuple
-    shapes : for each field its shape; a letter stands for any number of at least 1, the same in all
+    shapes : for each field its shape; "k" stands for any number of at least 1, the same in all
 
     Examples
     --------
@@ -283,9 +276,9 @@ def factors(
         raise ValueError(f"the start is no sequence of arrays {names}") from None
     found = [array.shape for array in arrays]
     pairs = zip(sum(wanted, ()), sum(found, ()), strict=False)
-    letters = {side: size for side, size in pairs if isinstance(side, str)}
-    fitting = [tuple(letters.get(side, side) for side in shape) for shape in wanted]
-    if found != fitting or 0 in sum(found, ()):
+    k = next((size for side, size in pairs if side == "k"), None)
+    fitting = [tuple(k if side == "k" else side for side in shape) for shape in wanted]
+    if found != fitting or k == 0:
         given, needed = (" and ".join(map(str, s)).replace("'", "") for s in (found, wanted))
         raise ValueError(
             f"the start has factors of shapes {given}; {needed} are needed for {names}"

@@ -54,7 +54,7 @@ class DescentStep(Iterate):
     """One iterate of gradient descent, with the numbers that are known there.
 
     `loss` is that of the data, `objective` what is minimised, `gradient_norm` the length of the
-    objective's gradient. `learning_rates` holds, for each factor, the rate that led here.
+    objective's gradient. `learning_rates` holds the rate that led here, for each factor.
     """
 
     algorithm = "descent"
@@ -79,7 +79,6 @@ class DescentResult(DescentStep):
     message: str
     objectives: np.ndarray
     state: Literal["converged", "not converged", "diverged"]
-    learning_rate: float | None
     critical_learning_rate: float | None
 
 
@@ -114,7 +113,7 @@ class SmoothProblem(Problem):
         raise ValueError(f"{type(self).__name__} has no safe step; give a learning_rate")
 
     def project(self, factors) -> tuple[np.ndarray, ...]:
-        """Return the nearest factors that are allowed: here all are."""
+        """Return the nearest factors that are allowed, each by itself: here all are."""
         return factors
 
     def loss_at_zero(self, factors) -> float:
@@ -221,29 +220,28 @@ def descent_steps(
     >>> [round(next(steps).loss, 6) for _ in range(3)]
     [8.0, 0.0, 0.0]
     """
-    needed = "one such as FactorizationProblem(X)"
-    check.kind(isinstance(problem, SmoothProblem), problem, "problem", needed)
+    check.kind(isinstance(problem, SmoothProblem), problem, "problem", "a SmoothProblem")
     factors, random_state = problem.as_factors(start), check_random_state(random_state)
     alternating = check.choice(updates, get_args(Updates), "updates") == "alternating"
     with np.errstate(over="ignore", invalid="ignore"):
         if not isfinite(problem.objective(factors)):
             raise ValueError("the loss of the start overflows; scale the start down")
         if learning_rate is not None:
-            rates = (check.positive(learning_rate, "learning_rate"),) * len(factors)
-        elif alternating:
-            rates = [_safe_rate(problem, factors, i, random_state) for i in range(len(factors))]
+            learning_rate, vectors = check.positive(learning_rate, "learning_rate"), None
+        elif alternating:  # power iteration starts from a random vector for each block
+            hessians = [problem.block_hessian(factors, i) for i in range(len(factors))]
+            vectors = [random_state.standard_normal(H.shape[1]) for H in hessians]
         else:
             raise ValueError("simultaneous updates have no safe step; give a learning_rate")
 
     def iterate(factors):
-        gradient = used = None
+        rates = None
         for n_iter in count():
             with np.errstate(over="ignore", invalid="ignore"):
-                if n_iter:
-                    factors, used = _move(problem, factors, gradient, rates, alternating)
                 loss, gradient = problem.loss_and_gradient(factors)
                 objective = loss + problem.penalty(factors)
-            yield DescentStep(n_iter, factors, loss, objective, total_length(gradient), used)
+            yield DescentStep(n_iter, factors, loss, objective, total_length(gradient), rates)
+            factors, rates = _move(problem, factors, gradient, learning_rate, vectors, alternating)
 
     return iterate(factors)
 
@@ -253,24 +251,21 @@ def total_length(factors: tuple[np.ndarray, ...]) -> float:
     return hypot(*[dnrm2(factor.ravel()) for factor in factors])
 
 
-def _move(problem, factors, gradient, rates, alternating):
-    """Return the factors after a step against their gradient, and the learning rates."""
-    if not alternating:
-        moved = [F - rate * G for F, rate, G in zip(factors, rates, gradient, strict=True)]
-        return problem.project(factors._make(moved)), rates
-    used = []
-    for block, (rate, G) in enumerate(zip(rates, gradient, strict=True)):
-        if block:  # the gradient where the others are by now
+@np.errstate(over="ignore", invalid="ignore")
+def _move(problem, factors, gradient, learning_rate, vectors, alternating):
+    """Return the factors after a step against their gradient, and the rates (by default safe)."""
+    rates = []
+    for block, G in enumerate(gradient):
+        if alternating and block:  # the gradient where the others are by now
             G = problem.block_gradient(factors, block)
-        used.append(rate(factors, G) if callable(rate) else rate)
-        moved = list(factors)
-        moved[block] = factors[block] - used[block] * G
-        factors = problem.project(factors._make(moved))
-    return factors, tuple(used)
+        rates.append(learning_rate or _safe_rate(problem, factors, block, vectors[block], G))
+        moved = {factors._fields[block]: factors[block] - rates[block] * G}
+        factors = problem.project(factors._replace(**moved))
+    return factors, tuple(rates)
 
 
-def _safe_rate(problem, factors, block, random_state):
-    """Return a function that gives 1/λ_max of one block, for a step along its gradient G.
+def _safe_rate(problem, factors, block, v, G):
+    """Return about 1/λ_max of a block, for a step along its gradient G, and improve v.
 
     The Hessian changes little from step to step. So one step of power iteration, v ← Hv/‖Hv‖, for
     each step of descent keeps up with it, and ‖Hv‖ comes close to λ_max.
@@ -279,23 +274,17 @@ def _safe_rate(problem, factors, block, random_state):
     is the curvature along G. That q is taken as a lower limit makes every step safe, the first one
     from a random v, too.
     """
-    v = random_state.standard_normal(problem.block_hessian(factors, block).shape[1])
-    v /= norm(v)
-
-    def rate(factors, G):
-        nonlocal v
-        H = problem.block_hessian(factors, block)
-        Hv = H @ v
-        curvature = dnrm2(Hv)
-        if 0 < curvature < inf:
-            v = Hv / curvature
-        if G.any():
-            G = G / np.abs(G).max()  # its square shall not underflow
-            HG = G @ H if isinstance(H, np.ndarray) else (H @ G.ravel()).reshape(G.shape)
-            curvature = max(curvature, np.vdot(G, HG) / np.vdot(G, G))
-        return float(1 / curvature) if curvature > 0 else 0.0
-
-    return rate
+    H = problem.block_hessian(factors, block)
+    v /= dnrm2(v)
+    Hv = H @ v
+    curvature = dnrm2(Hv)
+    if 0 < curvature < inf:
+        v[:] = Hv
+    if G.any():
+        G = G / np.abs(G).max()  # its square shall not underflow
+        HG = G @ H if isinstance(H, np.ndarray) else (H @ G.ravel()).reshape(G.shape)
+        curvature = max(curvature, np.vdot(G, HG) / np.vdot(G, G))
+    return float(1 / curvature) if curvature > 0 else 0.0
 
 
 def gradient_descent(
@@ -351,20 +340,14 @@ def gradient_descent(
     large = max(abs(first.objective), problem.loss_at_zero(first.factors))
     objectives, critical = [], None
 
-    def look(step):
-        nonlocal lowest
-        objectives.append(step.objective if isfinite(step.objective) else inf)
-        if objectives[-1] <= lowest.objective:
-            lowest = step
-        if watch is not None:
-            watch(step)
-
     def settled(step):
         return step.gradient_norm <= tol * problem.gradient_scale(step, first)
 
     def broken(step):
-        nonlocal critical
-        if not has_exploded(objectives[-1], large):
+        nonlocal lowest, critical
+        objectives.append(step.objective if isfinite(step.objective) else inf)
+        if not has_exploded(step.objective, large):
+            lowest = step if step.objective <= lowest.objective else lowest
             return ""
         if learning_rate is None:
             rates = ", ".join(f"{rate:.3g}" for rate in step.learning_rates)
@@ -376,12 +359,11 @@ def gradient_descent(
             reason = f"η = {learning_rate:.4g} is {times}"
         return f"diverged at step {step.n_iter}: {reason}"
 
-    run = drive(chain([first], steps), max_iter, settled, broken, watch=look)
+    run = drive(chain([first], steps), max_iter, settled, broken, watch=watch)
     return run.result(
         DescentResult,
         objectives=np.array(objectives),
         state=_STATES[run.state],
-        learning_rate=learning_rate,
         critical_learning_rate=critical,
     )
 

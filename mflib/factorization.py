@@ -52,6 +52,13 @@ class FactorizationProblem(SmoothProblem):
     regularization : float
         λ, at least 0.
 
+    Attributes
+    ----------
+    X : (m, n) array or sparse matrix
+        M ∘ X.
+    is_complete : bool
+        Whether every entry is observed.
+
     Examples
     --------
     >>> f = FactorizationProblem([[6.0, 4.0]])
@@ -62,17 +69,17 @@ class FactorizationProblem(SmoothProblem):
     """
 
     def __init__(
-        self,
-        X: ArrayLike | Matrix,
-        *,
-        mask: ArrayLike | None = None,
-        regularization: float = 0.0,
+        self, X: ArrayLike | Matrix, *, mask: ArrayLike | None = None, regularization: float = 0.0
     ):
-        self.mask = None
         if mask is not None:
-            X, self.mask = _check_mask(X, mask)
-        self.X = check.no_operator(check.matrix(X, "X"), "X")
+            if sparse.issparse(X):
+                raise ValueError("X is sparse, and its stored entries are observed; mask is not")
+            X = check.floats(X, "X")
+            mask = check.mask(mask, X.shape, "mask")
+            X = np.where(mask, X, 0.0)
+        self.X, self.mask = check.no_operator(check.matrix(X, "X"), "X"), mask
         self.regularization = check.non_negative(regularization, "regularization")
+        self.is_complete = mask is None and not sparse.issparse(X)
         self._loss_at_zero = _half_square(self.X)
         if sparse.issparse(self.X):  # the row of each stored entry
             self._rows = np.repeat(np.arange(self.X.shape[0]), np.diff(self.X.indptr))
@@ -83,20 +90,15 @@ class FactorizationProblem(SmoothProblem):
         factors = check.factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
         return Factors(*(factor.astype(np.float64, copy=False) for factor in factors))
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every entry is observed."""
-        return not sparse.issparse(self.X) and self.mask is None
-
     def masked_product(self, U: np.ndarray, V: np.ndarray) -> np.ndarray | sparse.csr_array:
         """Return M ∘ (U Vᵀ), computed at the observed entries only if X is sparse."""
-        if not sparse.issparse(self.X):
-            product = U @ V.T
-            if self.mask is not None:
-                np.putmask(product, ~self.mask, 0.0)
-            return product
-        values = entries_of_product(U, V, self._rows, self.X.indices)
-        return sparse.csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
+        if sparse.issparse(self.X):
+            values = entries_of_product(U, V, self._rows, self.X.indices)
+            return sparse.csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
+        product = U @ V.T
+        if self.mask is not None:
+            np.putmask(product, ~self.mask, 0.0)
+        return product
 
     def residual(self, factors) -> np.ndarray | sparse.csr_array:
         """Return E = M ∘ (U Vᵀ − X)."""
@@ -260,12 +262,3 @@ def _half_square(A):
     """Return ½‖A‖² of an array or a sparse matrix."""
     entries = _entries(A).ravel()
     return float(np.vdot(entries, entries)) / 2
-
-
-def _check_mask(X, mask):
-    """Return an array, 0 where the mask is False, and the mask."""
-    if sparse.issparse(X):
-        raise ValueError("X is sparse, where the stored entries are the observed ones; mask is not")
-    X = check.floats(X, "X")
-    mask = check.mask(mask, X.shape, "mask")
-    return np.where(mask, X, 0.0), mask

@@ -64,10 +64,8 @@ class Iterate:
 
     def __repr__(self) -> str:
         """Say in one line which iterate it is, its numbers, and the shapes of its arrays."""
-        names = [field.name for field in fields(self) if field.name != "n_iter"]
-        values = {name: getattr(self, name) for name in (*names, *self.shown)}
-        if "factors" in values:
-            values |= self.factors._asdict()
+        values = {name: getattr(self, name) for name in (*vars(self), *self.shown)}
+        del values["n_iter"]
         numbers, arrays = [], []
         for name, value in values.items():
             if isinstance(value, np.ndarray):

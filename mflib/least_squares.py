@@ -31,8 +31,6 @@ from mflib._compiled import compiled
 from mflib.iteration import MEMORY, Iterate, blocks_of_rows, drive, record
 from mflib.nmf import coordinate_sweep
 
-MOST_SWEEPS = 1000
-
 
 @compiled
 def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
@@ -238,10 +236,8 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
         solutions = np.full_like(columns, np.nan)
         solutions[regular] = np.linalg.solve(grams[regular], columns[regular])
         singular = ~regular & np.isfinite(sizes)
-        values, Q = np.linalg.eigh(grams[singular])
-        kept = values > negligible * values[:, -1:]  # the others are zero, up to rounding
-        inverse = np.divide(1, values, out=np.zeros_like(values), where=kept)
-        solutions[singular] = Q @ (inverse[..., None] * (Q.mT @ columns[singular]))
+        inverses = np.linalg.pinv(grams[singular], negligible, hermitian=True)
+        solutions[singular] = inverses @ columns[singular]
     return solutions.swapaxes(1, 2).reshape(targets.shape)
 
 
@@ -256,12 +252,7 @@ class SweepStep(Iterate):
 
 
 def sweep_steps(
-    grams: np.ndarray,
-    targets: np.ndarray,
-    start: np.ndarray,
-    *,
-    l1: float = 0.0,
-    lower: float | np.ndarray = -np.inf,
+    grams: np.ndarray, targets: np.ndarray, start: np.ndarray, **options
 ) -> Iterator[SweepStep]:
     """Yield rows that come closer to the minimum of ½ uᵀGᵢu − tᵢᵀu + l1 Σ|u|, for ever.
 
@@ -273,9 +264,8 @@ def sweep_steps(
     grams, targets : as for `solve_rows`
     start : (m, k) array
         Of real numbers; it stays as it is.
-    l1 : float
-    lower : float or (k,) array
-        The smallest value that entries may take: 0 for u ≥ 0.
+    l1, lower : as for `coordinate_sweep`
+        By default no penalty, and u ≥ 0.
 
     Yields
     ------
@@ -286,30 +276,25 @@ def sweep_steps(
     for n_iter in count():
         yield SweepStep(n_iter, rows, change)
         before, rows = rows, rows.copy()
-        coordinate_sweep(grams, targets, rows, l1=l1, lower=lower)
+        coordinate_sweep(grams, targets, rows, **options)
         moved, size = float(np.abs(rows - before).max()), float(np.abs(before).max())
         change = moved / max(size, 5e-324)  # infinite where all rows were zero
 
 
 def minimise_rows(
-    grams: np.ndarray,
-    targets: np.ndarray,
-    start: np.ndarray,
-    *,
-    max_iter: int = MOST_SWEEPS,
-    **options,
+    grams: np.ndarray, targets: np.ndarray, start: np.ndarray, *, max_iter: int = 1000, **options
 ) -> np.ndarray:
     """Return rows that another sweep of `sweep_steps` would not move, or the last ones.
 
     Parameters
     ----------
-    grams, targets, start, **options : as for `sweep_steps`
+    grams, targets, start, l1, lower : as for `sweep_steps`
     max_iter : int
         Largest number of sweeps.
 
     Examples
     --------
-    >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)), lower=0)
+    >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)))
     array([[2., 0.]])
     """
     settled = max(1e-9, 10 * np.finfo(targets.dtype).eps)

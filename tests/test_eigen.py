@@ -605,7 +605,7 @@ MATRICES = [
     (aslinearoperator(1j * SWAP), "A is complex"),
     ([["a", "b"], ["c", "d"]], "A holds entries of type <U1; real numbers are needed"),
     ([[1, None], [2, 3]], "A holds entries of type object"),
-    ([[1, 2], [3]], "A is not a matrix: its rows differ in length"),
+    ([[1, 2], [3]], "A is not an array: its rows differ in length"),
 ]
 TAKERS = [
     power_steps,
@@ -635,7 +635,7 @@ VECTORS = [
     ([1, np.inf], "(v|start) has 1 entry that is NaN or infinite"),
     ([1, 1j], "(v|start) is complex"),
     (["a", "b"], "(v|start) holds entries of type <U1"),
-    ([1, [2]], "(v|start) is not a vector: its entries differ in length"),
+    ([1, [2]], "(v|start) is not an array: its rows differ in length"),
 ]
 
 

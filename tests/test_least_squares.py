@@ -266,7 +266,7 @@ def test_sweeps_without_bounds_end_at_the_solution():
     values, mask, V = problem(3)
     grams = gram_matrices(mask, V) + np.eye(3)
     targets = values @ V
-    found = minimise_rows(grams, targets, np.zeros((M, 3)))
+    found = minimise_rows(grams, targets, np.zeros((M, 3)), lower=-np.inf)
     assert_allclose(found, solve_rows(grams, targets, 1.0), atol=1e-6)
 
 

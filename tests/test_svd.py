@@ -474,7 +474,7 @@ REFUSALS = {
     "singular_values has masked entries": lambda: eckart_young_error(
         np.ma.masked_less([2, 1], 2), 1
     ),
-    "singular_values is not a matrix": lambda: eckart_young_error([[2], 1], 1),
+    "singular_values is not an array": lambda: eckart_young_error([[2], 1], 1),
     "singular_values has 1 entry that is NaN": lambda: eckart_young_error([np.nan], 1),
     "singular_values must be at least 0": lambda: eckart_young_error([1, 2], 1),
     "ord is 'nuc'; use one of 'fro', 2": lambda: eckart_young_error([2, 1], 1, ord="nuc"),
