@@ -21,7 +21,7 @@ ROOT_OK := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 # One thread for each of the test processes: together they keep all cores busy.
 BLAS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help lab restore test cluster notebooks format constraints clean site slides pdf check-site bench \
+.PHONY: help lab restore test cluster notebooks format constraints clean site slides lite pdf check-site bench \
 	minutes address
 
 help: ## list these commands
@@ -63,6 +63,13 @@ $(VENDORED)/axe-core.js:
 	cd $(VENDORED) && npm pack --silent axe-core@4.10.3 && tar -xzf axe-core-4.10.3.tgz package/axe.min.js
 	cd $(VENDORED) && mv package/axe.min.js axe-core.js && rm -r package axe-core-4.10.3.tgz
 
+# The version that jupyterlite-pyodide-kernel was made for.
+$(VENDORED)/pyodide:
+	mkdir -p $(VENDORED)
+	cd $(VENDORED) && npm pack --silent pyodide@314.0.6 && tar -xzf pyodide-314.0.6.tgz package
+	cd $(VENDORED)/package && rm *.ts *.map *.html
+	cd $(VENDORED) && mv package pyodide && rm pyodide-314.0.6.tgz
+
 $(VENV)/.site: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[site]" --constraint $(CONSTRAINTS)
 	@echo installed > $@
@@ -73,10 +80,13 @@ site: $(VENV)/.site $(VENDORED)/mathjax ## build the static site in site/_build/
 slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in site/_build/html/slides (needs npm once)
 	$(BLAS) $(BIN)/python tools/make_slides.py
 
+lite: $(VENV)/.site $(VENDORED)/pyodide ## build the experimental JupyterLite for the site: make lite site (needs npm once, and pip)
+	$(BIN)/python tools/make_lite.py
+
 pdf: site ## print the lessons on A4 in site/_build/pdf (needs Chromium)
 	$(BIN)/python tools/make_pdf.py
 
-check-site: site slides pdf $(VENDORED)/axe-core.js ## visit every page of the site, every slide and every print in a browser
+check-site: lite site slides pdf $(VENDORED)/axe-core.js ## visit every page of the site, every slide and every print in a browser
 	$(BIN)/python -m pytest tests/site
 
 bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md

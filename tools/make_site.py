@@ -127,6 +127,10 @@ def prepare() -> None:
         nbformat.write(notebook, target)
     shutil.copy(ROOT / "TEACHING.md", SOURCE / "teaching.md")
     (SOURCE / "glossary.md").write_text(glossary(), encoding="utf-8")
+    if not (HTML / "lite").is_dir():  # no link to what is not there
+        index = SOURCE / "index.md"
+        text = re.sub(r"\*\*Experimental.*?\n\n", "", index.read_text("utf-8"), flags=re.DOTALL)
+        index.write_text(text, encoding="utf-8")
 
 
 def main() -> int:
