@@ -55,7 +55,7 @@ def no_entries(bad: np.ndarray, name: str, one: str, several: str) -> None:
 
 def not_masked(A: ArrayLike, name: str) -> None:
     """Refuse a masked array: NumPy would hand on what its mask hides."""
-    if np.ma.is_masked(A):
+    if any(map(np.ma.is_masked, A if isinstance(A, list | tuple) else [A])):
         raise ValueError(f"{name} has masked entries; values for all of them are needed here")
 
 

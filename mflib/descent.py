@@ -260,7 +260,9 @@ def _move(problem, factors, gradient, learning_rate, vectors, alternating):
             G = problem.block_gradient(factors, block)
         rates.append(learning_rate or _safe_rate(problem, factors, block, vectors[block], G))
         moved = {factors._fields[block]: factors[block] - rates[block] * G}
-        factors = problem.project(factors._replace(**moved))
+        factors = factors._replace(**moved)
+        if alternating or block == len(gradient) - 1:
+            factors = problem.project(factors)
     return factors, tuple(rates)
 
 

@@ -607,7 +607,8 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
     damping, n = check.share(damping, "damping"), links.shape[0]
     with np.errstate(over="ignore"):
         out = check.product(links.sum(axis=1))
-    links = sparse.coo_array(links)
+    links = sparse.coo_array(links, copy=True)
+    links.eliminate_zeros()
     shares = links.data / out[links.row]  # not times 1 / out, which may overflow
     follow = sparse.csr_array((damping * shares, (links.col, links.row)), shape=(n, n))
     jump = np.where(out > 0, 1 - damping, 1.0)  # from each page, as a share

@@ -31,6 +31,8 @@ from mflib._compiled import compiled
 from mflib.iteration import MEMORY, Iterate, blocks_of_rows, drive, record
 from mflib.nmf import coordinate_sweep
 
+LOST = 1e3  # times eps: below it an eigenvalue of a sum of many products is rounding
+
 
 @compiled
 def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
@@ -39,18 +41,18 @@ def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
     `data`, `indices` and `starts` are those of a CSR array: the values of row i, and their columns,
     stand from `starts[i]` to `starts[i + 1]`. What U becomes is what `ridge_rows` returns.
     """
-    negligible = V.shape[1] * np.finfo(V.dtype).eps
+    eps = np.finfo(V.dtype).eps
     for i in range(len(U)):
         row = slice(starts[i], starts[i + 1])
         seen = V[indices[row]]
         gram, target = np.dot(seen.T, seen), np.dot(data[row], seen)
         size = np.trace(gram)
-        if strengths[i] > negligible * size:
+        if strengths[i] > V.shape[1] * eps * size:
             for f in range(len(gram)):
                 gram[f, f] += strengths[i]
             U[i] = solve_by_elimination(gram, target)
         elif np.isfinite(size):  # without λ it may be singular: the smallest solution
-            U[i] = np.dot(np.linalg.pinv(gram, negligible), target)
+            U[i] = np.dot(np.linalg.pinv(gram, LOST * eps), target)
         else:
             U[i] = np.nan
 
@@ -227,16 +229,16 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     k = targets.shape[1]
     grams = grams.reshape(-1, k, k)  # of each row, or one for all: then these are one system
     columns = targets.reshape(len(grams), -1, k).swapaxes(1, 2)
-    negligible = k * np.finfo(columns.dtype).eps
+    eps = np.finfo(columns.dtype).eps
     sizes = np.trace(grams, axis1=1, axis2=2)  # at least the largest eigenvalue
-    regular = strengths > negligible * sizes
+    regular = strengths > k * eps * sizes
     if regular.all():
         solutions = np.linalg.solve(grams, columns)
     else:
         solutions = np.full_like(columns, np.nan)
         solutions[regular] = np.linalg.solve(grams[regular], columns[regular])
         singular = ~regular & np.isfinite(sizes)
-        inverses = np.linalg.pinv(grams[singular], negligible, hermitian=True)
+        inverses = np.linalg.pinv(grams[singular], LOST * eps, hermitian=True)
         solutions[singular] = inverses @ columns[singular]
     return solutions.swapaxes(1, 2).reshape(targets.shape)
 

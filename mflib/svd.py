@@ -667,7 +667,9 @@ def _step(n_iter, k, Q, P, AP):
 
 
 def _full_svd(A, k):
-    if not isinstance(A, np.ndarray):  # the shorter side has the smaller identity matrix
+    if sparse.issparse(A):
+        A = A.toarray()
+    elif not isinstance(A, np.ndarray):  # the shorter side has the smaller identity matrix
         m, n = A.shape
         A = multiply(A.T, np.eye(m)).T if m < n else multiply(A, np.eye(n))
     U, singular_values, Vt = svd(A, full_matrices=False)

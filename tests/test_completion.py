@@ -774,3 +774,12 @@ def test_an_epoch_costs_the_multiplications_that_the_lesson_counts(k):
     steps = multiplications(solve, A, v)
     np.testing.assert_allclose(v.astype(float), expected)
     assert abs(steps - (k**3 / 6 + 1.5 * k**2)) <= k
+
+
+def test_simultaneous_steps_project_after_both_factors_have_moved():
+    entries = ObservedEntries([[0, 0], [0, 1], [1, 1]], [1.0, 2.0, 3.0])
+    problem = CompletionProblem(entries, non_negative=True, regularization=0.1)
+    start = problem.as_factors(([[-1.0], [1.0]], [[-2.0], [1.0]]))
+    step = nth(descent_steps(problem, start, 0.1, updates="simultaneous"), 1)
+    for new, old, slope in zip(step.factors, start, problem.gradient(start), strict=True):
+        assert_allclose(new, np.maximum(old - 0.1 * slope, 0))

@@ -1,5 +1,6 @@
 """Lesson 5: the estimators keep scikit-learn's contract and say what they cannot know."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -658,3 +659,34 @@ def test_bad_input_is_refused(call, sentence):
 def test_before_fit_there_is_nothing_to_predict():
     with pytest.raises(NotFittedError):
         ALS(2).predict(PAIRS)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint64])
+def test_the_largest_position_of_a_small_type_is_a_position(kind):
+    last = min(np.iinfo(kind).max, 255)
+    model = ALS(1).fit(np.array([[last, 0], [0, 1]], dtype=kind), [1.0, 2.0])
+    assert len(model.U_) == last + 1
+
+
+def test_a_copy_that_learns_on_leaves_the_first_estimator_alone():
+    first = SGD(1, random_state=0).partial_fit([[0, 0], [1, 1]], [1.0, 2.0])
+    before = first.predict([[5, 7], [0, 0]])
+    copy.copy(first).partial_fit([[5, 7]], [1.0])
+    assert_array_equal(first.predict([[5, 7], [0, 0]]), before)
+
+
+def test_a_fit_that_is_refused_leaves_the_model_as_it_was():
+    model = ALS(1, random_state=0).fit([[0, 0], [1, 1], [2, 0]], [1.0, 2.0, 3.0])
+    before = model.predict([[5, 5], [2, 0]])
+    with pytest.raises(ValueError, match="rank is 0"):
+        model.set_params(rank=0).fit([[0, 0], [5, 5]], [9.0, 9.0])
+    assert_array_equal(model.predict([[5, 5], [2, 0]]), before)
+
+
+def test_the_validation_loss_of_a_draw_is_that_of_its_own_predictions_for_strangers():
+    pairs = np.argwhere(np.ones((4, 4)))
+    later = ([[50, 3], [51, 4]], [10.0, 10.0])
+    model = BayesianALS(2, biases=False, max_iter=30, burn_in=29 / 30, random_state=0)
+    model.fit(pairs, np.arange(16.0), validation=later)  # the last draw alone is predicted with
+    losses = (model.predict(later[0]) - later[1]) ** 2 / 2
+    assert_allclose(model.history_["validation_loss"][-1], losses.mean(), rtol=1e-4)

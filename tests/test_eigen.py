@@ -697,3 +697,9 @@ def test_a_bad_vector_is_refused(taker, v, sentence):
 def test_other_bad_input_is_refused(call, sentence):
     with pytest.raises(ValueError, match="^(the )?" + sentence):
         call()
+
+
+def test_a_stored_zero_is_no_link():
+    links = sparse.csr_array(([0.0, 1.0], ([0, 1], [1, 0])), shape=(2, 2))
+    assert_array_equal(google_matrix(links) @ [1, 0], [0.5, 0.5])
+    assert links.nnz == 2  # the caller's matrix is as it was

@@ -276,3 +276,16 @@ def test_the_start_is_left_as_it_was_and_zeros_may_stay():
     assert_array_equal(settled, [[0, 0]])
     minimise_rows(np.eye(2), np.array([[1.0, 2.0]]), start, lower=0)
     assert_array_equal(start, [[0, 0]])
+
+
+@pytest.mark.parametrize("n", [10, 100_000])
+def test_the_smallest_solution_is_exact_however_many_entries_a_row_has(n):
+    """The rounding of a sum of n products is no second direction of V."""
+    rng = np.random.default_rng(0)
+    V = np.outer(rng.random(n), rng.random(4))  # rank 1
+    x = 2 * V[:, 0]
+    X, M = sparse.csr_array(x[np.newaxis]), sparse.csr_array(np.ones((1, n)))
+    assert_allclose(V @ ridge_rows(X, M, V, 0.0)[0], x, rtol=1e-9)
+    one_by_one = np.empty((1, 4))
+    least_squares.ridge_rows_one_by_one(X.data, X.indices, X.indptr, V, np.zeros(1), one_by_one)
+    assert_allclose(V @ one_by_one[0], x, rtol=1e-9)

@@ -901,3 +901,11 @@ def test_data_that_are_no_tables_are_refused_in_one_sentence(model, data, senten
 def test_bad_input_is_refused(call, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         call()
+
+
+def test_a_known_state_stays_behind_a_gap_whose_prediction_overflows():
+    W = np.full((60, 1, 1), np.nan)
+    W[0] = W[1] = 1
+    W[-1] = 5
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert bend_gaps(W, np.full((1, 1, 1), 1e20), (1,))[-1] == 5

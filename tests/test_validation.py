@@ -206,6 +206,7 @@ def test_what_a_mask_hides_is_no_data():
         ALS(1).fit,
         lambda y: ALS(1).fit(np.argwhere(np.ones((3, 3))), np.ma.ravel(y)),
         lambda X: truncated_svd(X, 1),
+        lambda X: truncated_svd(list(X), 1),
         lambda X: find_loss("squared").entries(X, 1),
     ):
         with pytest.raises(ValueError, match=r"^[AXy] has masked entries; values for all of them"):

@@ -244,12 +244,15 @@ class BayesianALS(CompletionEstimator):
     def _expectations(self, rows, columns):
         return self._moments(rows, columns)[0]
 
+    def _scores(self, factors, rows, columns):
+        places = map(np.minimum, (rows, columns), self._seen.shape)  # all strangers are the last
+        return scores_of(factors, self.mean_, *places)
+
     def _moments(self, rows, columns):
         """Return mean and variance of the scores over the draws, one draw after the other."""
-        places = tuple(map(np.minimum, (rows, columns), self._seen.shape))
         mean, squares = np.zeros((2, len(rows)))
         for n, sample in enumerate(self.samples_, 1):
-            scores = scores_of(sample, self.mean_, *places)
+            scores = self._scores(sample, rows, columns)
             change = scores - mean
             mean += change / n
             squares += change * (scores - mean)

@@ -255,7 +255,7 @@ def table_shape(positions: np.ndarray, known: tuple[int, int] = (0, 0)) -> tuple
 
     `known` is the shape of the table that they are added to.
     """
-    last = positions.max(axis=0)
+    last = np.array([int(side.max()) for side in positions.T])  # a small type has no `last + 1`
     if (last > np.add(known, len(positions) + _MOST_EMPTY)).any():
         raise ValueError(f"pairs holds {last.max()}, but only {len(positions)} entries. {_CURE}")
     return tuple(np.maximum(last + 1, known).astype(int).tolist())

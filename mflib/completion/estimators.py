@@ -228,11 +228,12 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         entries = self._entries(X, y)
         self._random_state = check_random_state(self.random_state)
         problem = self._pose(entries.astype(self.dtype))
+        start = self._start(problem)
         self.mean_ = problem.constant
         self.n_iter_, self.history_ = 0, {"loss": []}
         self._seen = sparse.csr_array((1, 1), dtype=np.int32)  # nothing yet
         self._remember(entries)
-        return problem, self._start(problem)
+        return problem, start
 
     def _pose(self, entries):
         names = "regularization", "weighting", "loss", "biases", "non_negative"
@@ -246,8 +247,10 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
     def _remember(self, entries):
         """Add up how often each pair was seen, and keep the labels."""
         ones = np.ones(len(entries), dtype=np.int32)
-        self._seen.resize(entries.shape)
-        self._seen += sparse.csr_array((ones, (entries.rows, entries.columns)), shape=entries.shape)
+        seen = sparse.csr_array((ones, (entries.rows, entries.columns)), shape=entries.shape)
+        before = self._seen.copy()  # a copy of this estimator keeps its own
+        before.resize(entries.shape)
+        self._seen = before + seen
         self.row_counts_, self.column_counts_ = (self._seen.sum(axis=axis) for axis in (1, 0))
         self.row_labels_, self.column_labels_ = entries.row_labels, entries.column_labels
 

@@ -172,7 +172,8 @@ def bend_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     share = (steps - before) / np.maximum(behind - before, 1)  # 0 at known rows
     missed = np.zeros((len(W) + 1, *W.shape[1:]))  # 0 where no known row is behind
     missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, T, lags)
-    return predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
+    bent = predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
+    return np.where(known[..., np.newaxis], predicted, bent)
 
 
 def bridge_gaps(W: np.ndarray) -> np.ndarray:
