@@ -251,14 +251,14 @@ def no_negative(X: Matrix, name: str, who: str) -> np.ndarray | sparse.csr_array
 
 
 def factors(
-    start: Any, kind: type, shapes: Mapping[str, tuple[int | str, ...]]
+    start: Any, named: type, shapes: Mapping[str, tuple[int | str, ...]]
 ) -> tuple[np.ndarray, ...]:
     """Return a start as a named tuple of float arrays of its own, which may be written to.
 
     Parameters
     ----------
-    start : an iterate, or arrays in the order of `kind`
-    kind : type of named tuple
+    start : an iterate, or arrays in the order of `named`
+    named : type of named tuple
     shapes : for each field its shape; "k" stands for any number of at least 1, the same in all
 
     Examples
@@ -271,10 +271,11 @@ def factors(
     """
     names, wanted = ", ".join(shapes), list(shapes.values())
     try:
-        arrays = [np.asanyarray(array) for array in getattr(start, "factors", start)]
+        arrays = [np.asanyarray(A) for A in getattr(start, "factors", start)]
     except (TypeError, ValueError):
         raise ValueError(f"the start is no sequence of arrays {names}") from None
-    found = [array.shape for array in arrays]
+    found = [A.shape for A in arrays]
+    # both flattened; the first size that stands at a "k"
     pairs = zip(sum(wanted, ()), sum(found, ()), strict=False)
     k = next((size for side, size in pairs if side == "k"), None)
     fitting = [tuple(k if side == "k" else side for side in shape) for shape in wanted]
@@ -285,12 +286,12 @@ def factors(
         )
     arrays = [finite(floats(A, name), name) for name, A in zip(shapes, arrays, strict=True)]
     dtype = np.result_type(*arrays)
-    return kind(*(array.astype(dtype, order="C") for array in arrays))
+    return named(*(A.astype(dtype, order="C") for A in arrays))
 
 
 def _check_real(dtype, name):
-    kind = np.dtype(dtype).kind
-    if kind == "c":
+    code = np.dtype(dtype).kind
+    if code == "c":
         raise ValueError(f"{name} is complex; only real numbers are supported")
-    if kind not in "biuf":
+    if code not in "biuf":
         raise ValueError(f"{name} holds entries of type {dtype}; real numbers are needed")

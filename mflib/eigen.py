@@ -94,7 +94,7 @@ def rayleigh_quotient(A: Matrix, v: ArrayLike) -> float:
     5.0
     """
     A = check.square(A)
-    v = check.vector(v, A.shape[0], "v")
+    v = check.vector(v, A.shape[0], "v")  # scaled by a power of 2, which cancels
     return float(v @ multiply(A, v) / (v @ v))
 
 
@@ -217,7 +217,8 @@ def _search(A, start, tol, max_iter, random_state=None, floor=0.0) -> Run:
         return step.residual <= max(tol * step.image, floor)
 
     def broken(step):
-        if floor == 0 < size and step.image <= NEGLIGIBLE * size:
+        # of A = 0 every v is an eigenvector
+        if floor == 0 and size > 0 and step.image <= NEGLIGIBLE * size:
             found = f"breakdown: A v is zero up to rounding (length {step.image:.0e})"
             return f"{found}, so v lies in the null space of A; start from a random vector"
         return _equal_moduli(*recent) if len(recent) == 3 and not settled(step) else ""
@@ -349,7 +350,7 @@ def top_eigenpairs(
     random_state = check_random_state(random_state)
     V, runs, rounding = np.empty((A.shape[0], 0)), [], NEGLIGIBLE * rough_norm(A)
 
-    def project(x):
+    def project(x):  # with V as it is by then
         return x - V @ (V.T @ x)
 
     rest = LinearOperator(A.shape, lambda x: project(A @ project(x)), dtype=np.float64)
@@ -461,7 +462,8 @@ def davidson_steps(
     k columns finds up to k copies of an eigenvalue.
 
     The generator ends when every pair is found: when its residual is at most tol √(θ₁θᵢ), or at
-    the level of rounding.
+    the level of rounding. For A = BᵀB, with θᵢ = σᵢ², that says ‖Bᵀuᵢ − σᵢvᵢ‖ ≤ tol σ₁, which is
+    what `truncated_svd` asks.
 
     Parameters
     ----------
@@ -494,9 +496,10 @@ def davidson_steps(
         Q, AQ = np.empty((n, limit), order="F"), np.empty((n, limit), order="F")
         H, size = np.zeros((limit, limit)), 0
         for n_iter in count():
-            new, size = size, size + X.shape[1]
-            Q[:, new:size], AQ[:, new:size] = X, multiply(A, X)
-            H[:size, new:size] = Q[:, :size].T @ AQ[:, new:size]
+            first, size = size, size + X.shape[1]
+            Q[:, first:size], AQ[:, first:size] = X, multiply(A, X)
+            # the upper half, which _eigh reads
+            H[:size, first:size] = Q[:, :size].T @ AQ[:, first:size]
             theta, S = _eigh(H[:size, :size])
             V = Q[:, :size] @ S[:, :k]
             R = AQ[:, :size] @ S[:, :k] - V * theta[:k]
@@ -506,8 +509,9 @@ def davidson_steps(
             wanted = step.residuals > np.maximum(tol * roots[0] * roots, rounding)
             if size + k > limit:
                 kept = S[:, : 2 * limit // 5]
-                new, size = size, kept.shape[1]
-                Q[:, :size], AQ[:, :size] = Q[:, :new] @ kept, AQ[:, :new] @ kept
+                best = Q[:, :size] @ kept, AQ[:, :size] @ kept
+                size = kept.shape[1]
+                Q[:, :size], AQ[:, :size] = best
                 H[:size, :size] = np.diag(theta[:size])
             X = new_directions(Q[:, :size], R[:, wanted], rounding)
             if not X.size:
@@ -580,7 +584,10 @@ def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOpe
 
     It moves a distribution v of surfers by one click: a surfer on page i follows one of the links
     of i with probability `damping` and otherwise jumps to any page; on a page without links the
-    surfer always jumps. Columns sum to 1, so the dominant eigenvalue is 1.
+    surfer always jumps. Columns sum to 1, so the dominant eigenvalue is 1:
+
+        G = damping Lᵀ + 1 jᵀ/n        L: the links, with rows of sum 1
+                                       j: 1 − damping, or 1 at pages without links
 
     Parameters
     ----------
@@ -639,11 +646,12 @@ def new_directions(basis: np.ndarray, block: np.ndarray, negligible: float) -> n
     block = block[:, lengths > negligible]
     block = block - basis @ (basis.T @ block)
     squares, S = np.linalg.eigh(block.T @ block)
+    # what keeps less than a tenth of its length lay in the basis but for rounding
     return block @ (S[:, squares > 0.01] / np.sqrt(squares[squares > 0.01]))
 
 
 def rough_norm(A: Matrix) -> float:
-    """Estimate the Frobenius norm by ‖Az‖ with one standard normal z: needs only a product.
+    """Estimate the Frobenius norm by ‖Az‖ with one standard normal z (E‖Az‖² = ‖A‖²).
 
     Examples
     --------
@@ -654,6 +662,7 @@ def rough_norm(A: Matrix) -> float:
 
 
 def _check_symmetric(A):
+    """Refuse A unless xᵀAy = yᵀAx for random x, y: of an operator only products are known."""
     A = check.square(A)
     x, y = np.random.default_rng(0).standard_normal((2, A.shape[0]))
     Ax, Ay = multiply(A, x), multiply(A, y)

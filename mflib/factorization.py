@@ -140,7 +140,8 @@ class FactorizationProblem(SmoothProblem):
         LinearOperator of shape (mk, mk), otherwise
             It acts on U, raveled row by row. (For V its shape is (nk, nk).)
         """
-        moving, other = self._read(factors)[:: 1 - 2 * block]
+        U, V = self._read(factors)
+        moving, other = (V, U) if block else (U, V)
         if self.is_complete:
             return other.T @ other + self.regularization * np.eye(other.shape[1])
 
@@ -180,7 +181,8 @@ class FactorizationProblem(SmoothProblem):
         if updates == "simultaneous":
             critical = joint_critical_learning_rate(self.X, random_state=0)
             here = critical_learning_rate(self.hessian(factors), random_state=0)
-            if learning_rate <= critical or here < critical / 2:  # steeper than it needs to be
+            # 1/σ₁ is not what broke it where λ_max is over twice the 2σ₁ of a balanced minimum.
+            if learning_rate <= critical or here < critical / 2:
                 return here, f"critical 2/λ_max at step {step.n_iter}"
             exact = self.is_complete and not self.regularization
             return critical, "critical 1/σ₁" if exact else "first guess 1/σ₁(M∘X)"

@@ -1,7 +1,8 @@
 """What an algorithm is here: a generator of iterates, and the one loop that drives it (lesson 0).
 
     steps = power_steps(A, [1, 0])     nothing is computed yet
-    next(steps)                        the start, then one iterate after the other, for ever
+    next(steps)                        the start, then one iterate after the other: for ever, or
+                                       until nothing is left to do
     take(steps, 11)                    the list of the next 11 iterates
     nth(steps, 10)                     the iterate 10 further on: from a fresh generator, number 10
     drive(steps, ...)                  go on until one is settled, one is broken, or it is enough

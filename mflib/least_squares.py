@@ -51,7 +51,7 @@ def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
             for f in range(len(gram)):
                 gram[f, f] += strengths[i]
             U[i] = solve_by_elimination(gram, target)
-        elif np.isfinite(size):  # without λ it may be singular: the smallest solution
+        elif np.isfinite(size):  # no entries, or a λ lost in rounding: the smallest solution
             U[i] = np.dot(np.linalg.pinv(gram, LOST * eps), target)
         else:
             U[i] = np.nan
@@ -109,7 +109,7 @@ def ridge_rows(
            [1.5]])
     """
     blocks = normal_equations(values, mask, V, regularization)
-    return np.concatenate([solve_rows(*equations) for _, *equations in blocks])
+    return np.concatenate([solve_rows(G, t, strengths) for _, G, t, strengths in blocks])
 
 
 def ridge_rows_non_negative(
@@ -159,7 +159,7 @@ def normal_equations(values, mask, V, regularization):
     strengths = np.broadcast_to(strengths, mask.shape[:1])
     for rows in blocks_of_rows(len(strengths), V.shape[-1] ** 2, MEMORY):
         grams = gram_matrices(mask[rows], V)
-        np.einsum("ijj->ij", grams)[...] += strengths[rows, None]
+        np.einsum("ijj->ij", grams)[...] += strengths[rows, None]  # a view of the diagonals
         yield rows, grams, values[rows] @ V, strengths[rows]
 
 
@@ -210,7 +210,7 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     Parameters
     ----------
     grams : (m, k, k) array, or (k, k) for one that all rows share
-        Symmetric, no eigenvalue negative.
+        Gᵢ (λᵢI included, unlike in the head). Symmetric, no eigenvalue negative.
     targets : (m, k) array
     strengths : float or (m,) array
         What the smallest eigenvalue of Gᵢ cannot be below: the λᵢ that it contains. Where that is
@@ -264,7 +264,7 @@ def sweep_steps(
     Parameters
     ----------
     grams, targets : as for `solve_rows`
-    start : (m, k) array
+    start : (m, k) array, or an iterate
         Of real numbers; it stays as it is.
     l1, lower : as for `coordinate_sweep`
         By default no penalty, and u ≥ 0.
@@ -274,7 +274,7 @@ def sweep_steps(
     SweepStep
         `change` is infinite at the start, and relative to the largest entry.
     """
-    rows, change = start, np.inf
+    rows, change = getattr(start, "rows", start), np.inf
     for n_iter in count():
         yield SweepStep(n_iter, rows, change)
         before, rows = rows, rows.copy()
@@ -299,7 +299,8 @@ def minimise_rows(
     >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)))
     array([[2., 0.]])
     """
-    settled = max(1e-9, 10 * np.finfo(targets.dtype).eps)
+    small_change = max(1e-9, 10 * np.finfo(targets.dtype).eps)
     steps = sweep_steps(grams, targets, start, **options)
-    run = drive(steps, max_iter, lambda step: not step.change > settled)  # NaN stays NaN
+    # stops at NaN, which would stay
+    run = drive(steps, max_iter, lambda step: not step.change > small_change)
     return run.step.rows

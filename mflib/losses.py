@@ -52,8 +52,8 @@ class Loss:
 
     `noise` is the parameter s of the noise model, where it has one.
 
-    Each loss defines the attributes, `_entries(X, Y)` and `_sample(Y, s, random_state)`, and
-    overrides those of `_gradient` to `_outside` for which it has another formula.
+    Each loss defines the attributes, `_entries`, `_variance` and `_sample`, and overrides
+    `_gradient`, `_mean`, `_rest`, `_score` or `_outside` where its formula is another.
 
     Attributes
     ----------
@@ -264,9 +264,6 @@ class Loss:
     def _mean(self, Y):
         return Y
 
-    def _variance(self, Y, s):
-        return self._mean(Y)
-
     def _rest(self, X, s):
         """Return the terms of the negative log-density that do not depend on Y."""
         return 0.0
@@ -377,6 +374,9 @@ class KullbackLeiblerLoss(Loss):
     def _rest(self, X, s):
         return _beyond_stirling(X)
 
+    def _variance(self, Y, s):
+        return self._mean(Y)
+
     def _sample(self, Y, s, random_state):
         mean, why = self._mean(Y), "with a mean too large to draw counts"
         check.no_entries(mean > np.iinfo("l").max / 2, "Y", f"entry {why}", f"entries {why}")
@@ -406,6 +406,7 @@ class ItakuraSaitoLoss(Loss):
         return (Y - X) / Y / Y  # Y² may leave the range of numbers
 
     def _rest(self, X, s):
+        # with a = 1/s²: log Γ(a) − a log a + a + log x, where log Γ(a) = log Γ(a + 1) − log a
         return _beyond_stirling(1 / s**2) + 2 * np.log(s) + np.log(X)
 
     def _variance(self, Y, s):
@@ -500,7 +501,7 @@ def loss_at(y, x, loss):
 def error_at(y, x, loss):
     """Return the derivative of `loss_at` by y: the mean of the data around y, minus x."""
     if loss == LOGISTIC:
-        return type(x)(1 / (1 + np.exp(-y))) - x
+        return type(x)(1 / (1 + np.exp(-y))) - x  # in the precision of x
     if loss == POISSON:
         return np.exp(y) - x
     return y - x
@@ -544,7 +545,7 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        If X or Y lies outside the domain, or a power of them overflows.
+        If X or Y lies outside the domain, or at other β than 2, 1 and 0 a power of them overflows.
 
     Examples
     --------
@@ -567,6 +568,7 @@ def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:
 def _log_ratio(X, Y):
     """Return log(X / Y), also where the quotient leaves the range of numbers."""
     (x, power_of_x), (y, power_of_y) = np.frexp(X), np.frexp(Y)
+    # abs: a zero may be −0
     return np.log(abs(x / y)) + (power_of_x - power_of_y) * np.log(2)
 
 

@@ -178,6 +178,7 @@ def nmf_steps(
     update, X = _find_update(problem.entry_loss, solver), problem.X
     check.flag(update_H, "update_H")
     by_rows = isinstance(X, np.ndarray) and problem.entry_loss.name != "squared"
+    # blocks of its rows shall be contiguous
     transposed = X.T.copy() if by_rows and update_H else X.T
 
     def iterate(W, H):
@@ -301,14 +302,16 @@ def coordinate_sweep(
     curvature = np.einsum("...jj->j...", grams)
     flat = curvature <= 0
     curvature = np.where(flat, 1, curvature)  # the slope there is zero: any number will do
-    l1, lower = (np.full(W.shape[1], bound, dtype=W.dtype) for bound in (l1, lower))
+    l1, lower = (np.full(W.shape[1], value, dtype=W.dtype) for value in (l1, lower))
     for j, (w, target) in enumerate(zip(W.T, targets.T, strict=True)):
         Gw = np.dot(W, grams[j]) if grams.ndim == 2 else np.einsum("ij,ij->i", W, grams[:, j])
+        # the minimum of the parabola, (tⱼ − Σ_{i≠j} wᵢ gᵢⱼ) / gⱼⱼ
         best = w - (Gw - target) / curvature[j]
         if l1[j] > 0:
             threshold = np.where(flat[j], np.inf, l1[j] / curvature[j])
+            # soft threshold: the minimum of ½ gⱼⱼ (w − best)² + l1ⱼ |w|
             best -= np.clip(best, -threshold, threshold)
-        np.maximum(best, lower[j], out=w)
+        np.maximum(best, lower[j], out=w)  # w is a view: this writes to W
 
 
 # Each update takes X, W, H, the penalty on W and the smoothing of the absolute loss, and returns a

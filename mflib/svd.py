@@ -99,7 +99,7 @@ def numerical_rank(
 
     Parameters
     ----------
-    singular_values : (r,) array
+    singular_values : (r,) array, in falling order
     shape : (m, n)
         Shape of the matrix.
     rtol : float, optional
@@ -205,7 +205,7 @@ def block_power_steps(
     A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
     start : int or an iterate
         A number k of singular triples, 1 to min(m, n), stands for Q = qr(AΩ), Ω a random Gaussian
-        block. With an iterate of either method, its k left vectors are the first columns of Q.
+        block. With an iterate of either method, its left vectors (of σᵢ > 0) lie in the span of Q.
     n_oversamples : int
         Extra columns of the block, which are not returned. They are random, after an iterate too.
     random_state : int, RandomState or None
@@ -226,6 +226,7 @@ def block_power_steps(
 
     def iterate(X):
         for n_iter in count():
+            # The first bases that _grow yields: Q of X, P of AᵀQ, and AP, which is the next X.
             Q, P, X = next(_grow(A, X))
             yield _step(n_iter, k, Q, P, X)
 
@@ -601,7 +602,7 @@ def break_even_rank(m: int, n: int) -> int:
     256
     """
     m, n = check.count(m, "m"), check.count(n, "n")
-    return -(-m * n // (m + n + 1))
+    return -(-m * n // (m + n + 1))  # rounded up
 
 
 def _as_block(A, start, n_oversamples, random_state):
@@ -629,9 +630,9 @@ def _grow(A, X):
     """
     negligible = NEGLIGIBLE * column_lengths(X).max(initial=0)  # ‖Aω‖ is about ‖A‖
     Q, P, AP = (np.empty((side, 0)) for side in (*A.shape, A.shape[0]))
-    while True:
+    for n in count():
         Q_new = new_directions(Q, X, negligible)
-        if Q.size and not Q_new.size:
+        if n and not Q_new.size:
             return
         P_new = new_directions(P, multiply(A.T, Q_new), negligible)
         X = multiply(A, P_new)
@@ -656,14 +657,15 @@ def _signed(U, singular_values, Vt):
 def _step(n_iter, k, Q, P, AP):
     """Return the k best triples in the spans of Q and P.
 
-    Where A has a rank below k, zeros and fitting vectors fill them up.
+    With AᵀQ = PR, QᵀAP is the Rᵀ of `block_power_steps`. Where A has a rank below k, zeros and
+    fitting vectors fill them up.
     """
     W, singular_values, Zt = np.linalg.svd(Q.T @ AP, full_matrices=False)
     W, singular_values, Zt = W[:, :k], singular_values[:k], Zt[:k]
-    U, zeros = Q @ W, (0, k - len(singular_values))
-    residuals = np.pad(column_lengths(AP @ Zt.T - U * singular_values), zeros)
+    U, padding = Q @ W, (0, k - len(singular_values))
+    residuals = np.pad(column_lengths(AP @ Zt.T - U * singular_values), padding)
     U, V = _complete(U, k), _complete(P @ Zt.T, k)
-    return SVDStep(n_iter, _signed(U, np.pad(singular_values, zeros), V.T), residuals)
+    return SVDStep(n_iter, _signed(U, np.pad(singular_values, padding), V.T), residuals)
 
 
 def _full_svd(A, k):

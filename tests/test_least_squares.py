@@ -262,6 +262,16 @@ def test_no_sweep_makes_a_row_worse(seed, l1, lower, shared):
     assert min(s.rows.min() for s in steps) >= lower
 
 
+def test_a_sweep_goes_on_from_an_iterate():
+    values, mask, V = problem(3)
+    grams, targets = gram_matrices(mask, V), values @ V
+    steps = take(sweep_steps(grams, targets, np.ones((M, 3))), 5)
+    again = take(sweep_steps(grams, targets, steps[2]), 3)
+    for step, other in zip(steps[2:], again, strict=True):
+        assert_array_equal(step.rows, other.rows)
+    assert not np.array_equal(steps[2].rows, steps[4].rows)
+
+
 def test_sweeps_without_bounds_end_at_the_solution():
     values, mask, V = problem(3)
     grams = gram_matrices(mask, V) + np.eye(3)

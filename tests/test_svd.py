@@ -164,6 +164,11 @@ def test_krylov_ends_with_the_exact_triples_whatever_shape_rank_and_block(m, n, 
     assert_is_svd(A, step, k, rtol=1e-10)
 
 
+def test_krylov_ends_at_once_where_all_is_zero():
+    (step,) = take(block_krylov_steps(np.zeros((4, 3)), 2), 2)
+    assert_is_svd(np.zeros((4, 3)), step, 2)
+
+
 @settings(max_examples=40)
 @given(seed=SEEDS, k=st.integers(1, 8), n_oversamples=st.integers(0, 6))
 def test_iterates_grow_towards_the_singular_values_and_krylov_leads(seed, k, n_oversamples):

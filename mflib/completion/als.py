@@ -43,12 +43,11 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
         With the squared loss. Without regularization, rows take their smallest solution where they
         have many.
     start : iterate or factors, as from `initial_factors`
-        The type, float32 or float64, is that of the arithmetic. Of the factors only V matters, and
-        c.
+        The type, float32 or float64, is that of the arithmetic. Of the factors only V and c matter
+        (and with `non_negative` U and b, where coordinate descent starts).
     solver : {"numpy", "compiled"}
         "compiled" solves the rows one by one in machine code (where numba is installed; it compiles
-        for seconds when it is first used). It needs no constraint, and a λ that is not lost in
-        rounding beside ‖vⱼ‖².
+        for seconds when it is first used). It needs regularization > 0 and no constraint.
 
     Yields
     ------

@@ -1,12 +1,12 @@
 """ALS plus noise, averaged: Bayesian matrix factorization by Gibbs sampling (lesson 5).
 
-    xᵢⱼ ~ N(uᵢᵀvⱼ, s²),    uᵢ ~ N(μ, P⁻¹),    vⱼ likewise
-    (μ, P) ~ Gaussian–Wishart,    1/s² ~ Gamma        one prior for all rows, one for all columns
+    xᵢⱼ ~ N(uᵢᵀvⱼ, s²),    uᵢ ~ N(ν, P⁻¹),    vⱼ likewise
+    (ν, P) ~ Gaussian–Wishart,    1/s² ~ Gamma        one prior for all rows, one for all columns
 
 Given all the rest, uᵢ is Gaussian: its mean solves a ridge regression, and its covariance is the
 inverse of the same matrix,
 
-    Aᵢ = Gᵢ/s² + P,    E uᵢ = Aᵢ⁻¹ (tᵢ/s² + Pμ),    cov uᵢ = Aᵢ⁻¹
+    Aᵢ = Gᵢ/s² + P,    E uᵢ = Aᵢ⁻¹ (tᵢ/s² + Pν),    cov uᵢ = Aᵢ⁻¹
 
 with Gᵢ and tᵢ of `mflib.least_squares`. Every half step of ALS becomes a draw from that, so that no
 λ has to be chosen: P is drawn as well, and s. The predictions of many draws are averaged, and their
@@ -83,17 +83,19 @@ def bayesian_als_steps(
         raise ValueError("the loss of the start overflows; scale the values or the start down")
     random_state = check_random_state(random_state)
     entries = problem.entries.astype(factors.U.dtype)
-    unit = spread(problem)
-    units = [unit**0.5] * factors.U.shape[1] + [unit] * problem.biases
+    variance = spread(problem)
+    # c times the values are √c times the factors, so c times their variance, and c times the biases
+    variances = [variance**0.5] * factors.U.shape[1] + [variance] * problem.biases
 
     def iterate(factors, noise):
         def draw(side, values, mask, U, V):
-            prior = draw_prior(U, units, random_state)
+            prior = draw_prior(U, variances, random_state)
             return draw_rows(values, mask, V, prior, noise, random_state)
 
         for n_iter in count():
             yield BayesianStep(n_iter, factors, problem, noise)
-            rate = unit + problem.loss(factors)
+            # 1/s² ~ Gamma(1, rate `variance`) before the data; an entry adds ½ and ½e² to the two.
+            rate = variance + problem.loss(factors)
             noise = float(rate / random_state.gamma(1 + len(entries) / 2)) ** 0.5
             factors = alternate(entries, factors, problem.mean, draw)
 
@@ -109,23 +111,27 @@ def spread(problem: CompletionProblem) -> float:
     return square or 1.0
 
 
-def draw_prior(rows: np.ndarray, units: list[float], random_state) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the mean μ (k,) and the precision P (k, k) that rows (m, k) may have come from.
+def draw_prior(
+    rows: np.ndarray, variances: list[float], random_state
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the mean ν (k,) and the precision P (k, k) that rows (m, k) may have come from.
 
-    P ~ Wishart(k, D⁻¹) and μ ~ N(0, (2P)⁻¹) before the rows are known, where D is diagonal and
-    holds the variances `units` that entries of a row may have.
+    P ~ Wishart(k, D⁻¹) and ν ~ N(0, (2P)⁻¹) before the rows are known, where D is diagonal and
+    holds the `variances` that entries of a row may have. After, with x̄ the mean of the rows and S
+    their scatter around it, P ~ Wishart(k + m, (D + S + 2m/(m+2) x̄x̄ᵀ)⁻¹) and
+    ν ~ N(m/(m+2) x̄, ((m+2)P)⁻¹).
     """
     m, k = rows.shape
     mean = rows.mean(axis=0, dtype=np.float64)
     scatter = (rows - mean).T @ (rows - mean) + 2 * m / (2 + m) * np.outer(mean, mean)
-    scale = np.linalg.inv(np.diag(units) + scatter)
+    scale = np.linalg.inv(np.diag(variances) + scatter)
     P = np.atleast_2d(wishart.rvs(k + m, (scale + scale.T) / 2, random_state=random_state))
     L = np.linalg.cholesky((2 + m) * P)
     return m / (2 + m) * mean + np.linalg.solve(L.T, random_state.standard_normal(k)), P
 
 
 def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.ndarray:
-    """Draw all rows from their Gaussian, given V, μ, P and s; many at a time.
+    """Draw all rows from their Gaussian, given V, ν, P and s; many at a time.
 
     With Aᵢ = LLᵀ and z standard normal, Aᵢ⁻¹(t + Lz) has the covariance Aᵢ⁻¹L Lᵀ Aᵢ⁻¹ = Aᵢ⁻¹.
 
@@ -134,7 +140,7 @@ def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.nda
     values, mask : (m, n) sparse arrays
         The observed entries, and 1 in the same places.
     V : (n, k) array
-    prior : tuple (μ, P)
+    prior : tuple (ν, P)
     noise : float
 
     Returns
@@ -143,6 +149,7 @@ def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.nda
     """
     (mean, P), weight = prior, noise**-2
     pull, P = (P @ mean).astype(V.dtype), P.astype(V.dtype)
+    # z, until a block of rows is drawn in its place
     U = random_state.standard_normal((mask.shape[0], V.shape[1])).astype(V.dtype)
     for rows, G, t, _ in normal_equations(values, mask, V, 0.0):
         A = weight * G + P
@@ -156,13 +163,14 @@ class BayesianALS(CompletionEstimator):
     """Matrix completion by Bayesian alternating least squares: draws instead of minima, averaged.
 
     There is no λ to choose, and more columns than needed do little harm. See `bayesian_als_steps`.
+    A `start` of `fit` has one row and one column more than the table, for strangers (`samples_`).
 
     Parameters
     ----------
     rank : int
         k, the number of columns of U and V.
     max_iter : int
-        Number of draws.
+        Number of draws, at least 1.
     burn_in : float
         Share of them, the first ones, that is not averaged: they still depend on the start.
     biases : bool

@@ -280,6 +280,7 @@ def _numbered(labels):
             return np.unique(labels, return_inverse=True)
     except TypeError:  # they have no order, or are missing in pandas' own way
         pass
+    # in words that scikit-learn's own checks look for
     raise TypeError(
         "pairs holds labels that are missing or have no order; each column of this argument must "
         "be all strings, all numbers or all dates"

@@ -257,6 +257,7 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
     def _run(self, problem, start, tol, max_iter, validation=None):
         """Take steps until a stopping rule holds, keep the last good iterate, and say why."""
         steps, done = self._steps(problem, start), self.n_iter_
+        # two NaN: nothing settles before two steps are known
         at_zero, objectives = problem.loss_at_zero(start), [np.nan, np.nan]
 
         def watch(step):
@@ -506,7 +507,8 @@ class GradientDescent(PenalisedEstimator):
         λ, at least 0.
     weighting : {"count", "constant"}
         As for `ALS`.
-    loss, biases, non_negative, init_scale, dtype, random_state, verbose : as for `SGD`
+    loss, biases, non_negative, init_scale, dtype, verbose : as for `SGD`
+    random_state : as for `ALS`
     max_iter : int
         Largest number of steps.
     tol : float

@@ -131,7 +131,7 @@ class CompletionProblem(SmoothProblem):
         """Return the part of J that does not depend on the data."""
         tables = [factor.reshape(len(factor), -1) for factor in factors]
         sizes = [np.einsum("if,if->i", table, table, dtype=np.float64) for table in tables]
-        strengths = 2 * self.strengths  # of rows, columns, rows, columns: as U, V, b, c
+        strengths = (*self.strengths, *self.strengths)  # rows, columns, twice: as U, V, b, c
         return float(sum(map(np.dot, strengths, sizes))) / 2
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -141,6 +141,7 @@ class CompletionProblem(SmoothProblem):
         rows = np.repeat(np.arange(X.shape[0]), self.entries.row_counts)
         scores = self.scores(factors, rows, X.indices)
         loss = self.entry_loss.total(X.data, scores)
+        # ∂ℓ/∂y = E[x | y] − x holds for all three losses (lesson 3).
         E = with_data(X, (self.entry_loss.mean(scores) - X.data).astype(scores.dtype, copy=False))
         row_strengths, column_strengths = (s.astype(scores.dtype) for s in self.strengths)
         gradient = factor_gradient(E, factors, row_strengths, column_strengths)
@@ -170,7 +171,7 @@ class CompletionProblem(SmoothProblem):
 
 @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
 def scores_of(factors, mean: float, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return x̂ᵢⱼ of pairs of a row i and a column j; the mean counts beside biases alone."""
+    """Return x̂ᵢⱼ of pairs of a row i and a column j; μ is added only where there are biases."""
     U, V, *biases = factors
     scores = entries_of_product(U, V, rows, columns)
     if biases:

@@ -118,8 +118,12 @@ def sgd_steps(
 
 
 def _shuffled(entries, k, random_state):
+    """Return an order of the entries, block by block.
+
+    A stable sort of a shuffle, by random ranks of the blocks, keeps each block shuffled.
+    """
     order, height = random_state.permutation(len(entries)), max(1, CACHE // k)
-    n_across = -(-entries.shape[1] // height)
+    n_across = -(-entries.shape[1] // height)  # rounded up
     blocks = entries.rows // height * n_across + entries.columns // height
     ranks = random_state.permutation(int(blocks.max()) + 1)
     return order[np.argsort(ranks[blocks[order]], kind="stable")]

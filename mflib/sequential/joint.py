@@ -73,8 +73,9 @@ class SequenceFactors(NamedTuple):
 class TableProblem(Problem):
     """What the problems of this lesson have in common: tables (n_steps, m, n), NaN where missing.
 
-    `observed` says where X has an entry, `known` which rows have one, `whole` which miss none, and
-    `filled` is X with zeros elsewhere. `is_ridge`: of W and H nothing is asked but small squares.
+    `observed` says where X has an entry, `known` which rows have one, `whole` which miss none,
+    `shrunk` which rows λ applies to, and `filled` is X with zeros elsewhere. `is_ridge`: of W and H
+    nothing is asked but small squares.
     """
 
     l1, non_negative = 0.0, False
@@ -114,7 +115,11 @@ class TableProblem(Problem):
         return float(self.regularization * squares / 2 + l1)
 
     def l1_strengths(self, k: int) -> tuple[float, float]:
-        """Return the penalties on |W| and |H|, in proportion to the size of their entries."""
+        """Return the penalties on |W| and |H|, in proportion to the size of their entries.
+
+        Data of size 1 and rows of H of length 1 make |W| about √(n/k) and |H| about 1/√n; H counts
+        c times, as in λ.
+        """
         n, c = self.X.shape[2], self.entries_per_component(k)
         return self.l1 * np.sqrt(n / k), self.l1 * c / np.sqrt(n)
 
@@ -209,6 +214,7 @@ class JointProblem(TableProblem):
     @cached_property
     def pulls(self) -> np.ndarray:
         """How much the squared surprises of each row of Wₜ count in the transition."""
+        # At the first steps nothing predicts Wₜ: λ draws unknown rows to W_{t+1} (see the head).
         pulls = np.where(self.known, 0.0, self.regularization)
         pulls[max(self.lags) :] = 1.0
         return pulls
@@ -217,6 +223,7 @@ class JointProblem(TableProblem):
     def strengths(self) -> list[float | np.ndarray]:
         """What multiplies ½‖w‖² for the rows of each Wₜ, one number where it is one for all."""
         pulls, first = self.pulls.copy(), max(self.lags)
+        # Wₜ stands in its own surprise, and as −Wₜ in that of step t − 1, if that is a first one.
         pulls[1 : first + 1] += self.pulls[:first]
         strengths = self.transition_weight * pulls + self.regularization * self.shrunk
         return [row[0] if (row == row[0]).all() else row for row in strengths]
@@ -259,8 +266,13 @@ class JointProblem(TableProblem):
     def best_states(self, factors, *, backwards: bool = False) -> np.ndarray:
         """Return states that minimise f over each table Wₜ, one after the other.
 
-        With the surprises R, other states say of Wₜ what they predict, Wₜ − Rₜ, and what it is to
-        predict: R_s + Wₜ M of each W_s, where M is T_l, or I for the first steps.
+        Besides its own loss and penalties, f holds of Wₜ
+
+            ½μ pₜ ‖Wₜ − Pₜ‖²        Pₜ = Wₜ − Rₜ is its prediction, with the surprises R
+            ½μ p_s ‖Wₜ M − Q_s‖²    Q_s = R_s + Wₜ M, for each W_s that Wₜ helps to predict
+
+        where p is `pulls`, and M is T_l, or I where s is one of the first steps. So `best_table`
+        gets C = μ (pₜ I + Σ p_s M Mᵀ) and D = μ (pₜ Pₜ + Σ p_s Q_s Mᵀ).
         """
         W, H, T = factors
         mu, longest = self.transition_weight, max(self.lags)
@@ -293,7 +305,7 @@ class JointProblem(TableProblem):
         said : (m, k) array
             D.
         coupling : (k, k) array
-            C, but for what is in proportion to the identity.
+            C, without its multiples of I, which stand in `strengths`.
         max_iter : int
             Largest number of sweeps over the entries of a row, where sweeps are needed.
         """
@@ -360,7 +372,7 @@ def joint_steps(problem: JointProblem, start: Any) -> Iterator[JointStep]:
     return iterate(problem.as_factors(start))
 
 
-def two_stages(problem: JointProblem, rank: int, drive: Callable, *, bridge: bool = False) -> Run:
+def two_stages(problem: JointProblem, rank: int, finish: Callable, *, bridge: bool = False) -> Run:
     """Fit the basis, then the transitions.
 
     Parameters
@@ -368,7 +380,7 @@ def two_stages(problem: JointProblem, rank: int, drive: Callable, *, bridge: boo
     problem : JointProblem
         With `transition_weight` 0.
     rank : int
-    drive : function of the steps of alternating least squares, which returns the run
+    finish : function of the steps of alternating least squares, which returns the run
     bridge : bool
         Whether gaps may be bridged, if no row is observed at a step and at all its lags. It is a
         poor start, but a start. By default that is refused.
@@ -383,7 +395,7 @@ def two_stages(problem: JointProblem, rank: int, drive: Callable, *, bridge: boo
         H, n_iter = _leading_rows(problem.X[known], rank), 0
         run = Run(None, "settled", "the SVD gives the basis at once")
     else:
-        run = drive(joint_steps(problem, _start(problem, rank)))
+        run = finish(joint_steps(problem, _start(problem, rank)))
         H, n_iter = run.step.H, run.step.n_iter
         if problem.is_ridge:
             H = _leading_rows(run.step.W.reshape(-1, rank) @ H, rank)
@@ -401,8 +413,8 @@ def _start(problem, k):
     if problem.non_negative:
         W, H = initial_factors(stacked, k, init="nndsvda", random_state=0)
     else:
-        # This is rows of length 1 and one λ√c for both factors, as lesson 5 starts. Other
-        # starts end in other local minima.
+        # Rows of length 1, and then W · c^¼ and H / c^¼: λ(‖W‖² + c‖H‖²) becomes λ√c(‖·‖² + ‖·‖²),
+        # one λ for both as in lesson 5. Other starts end in other local minima.
         small = problem.entries_per_component(k) ** -0.25
         H = small * _leading_rows(stacked, k)
         W = stacked @ H.T / small**2

@@ -96,7 +96,7 @@ def check_sequence(X: ArrayLike) -> np.ndarray:
         raise ValueError("X is not a sequence of tables: their shapes differ") from None
     needed = "(n_steps, m, n) or (n_steps, n), such as X[:, np.newaxis] for one number per step,"
     check.need(X.ndim in (2, 3), f"X has shape {X.shape}", needed)
-    if X.size == 0:
+    if X.size == 0:  # in words that scikit-learn's own checks look for, here and below
         none = f"0 {'feature(s)' if len(X) else 'sample(s)'} (shape={X.shape})"
         raise ValueError(f"X has {none} while a minimum of 1 is required.")
     if X.dtype.kind not in "biufO":

@@ -10,8 +10,8 @@ time:
     ∂f/∂W₀ = B₀,   ∂f/∂H = Σₜ Sₜᵀ Eₜ + λcH,   ∂f/∂T = Σₜ Sₜᵀ B_{t+1}
 
 f is quadratic in W₀ and in H: these blocks are ridge regressions. In T it is a polynomial of degree
-2(n_steps − 1). Along an eigenvector of T with eigenvalue λ states grow like |λ|ᵗ, and their errors
-once they are large; ∂f/∂T multiplies the two, so that its terms grow like t |λ|²ᵗ. A learning rate
+2(n_steps − 1). Along an eigenvector of T with eigenvalue θ states grow like |θ|ᵗ, and their errors
+once they are large; ∂f/∂T multiplies the two, so that its terms grow like t |θ|²ᵗ. A learning rate
 that is safe at one T explodes at another.
 
 c is as for the joint fit.
@@ -78,8 +78,13 @@ class RolloutProblem(TableProblem, SmoothProblem):
     def block_hessian(self, factors, block: int = 2) -> LinearOperator:
         """Return the Hessian with respect to T, block 2, raveled; W₀ and H need no descent.
 
-        Its product with a direction D is the change of the gradient along D. Tables take no part in
-        it, only their Gram matrices: the cost does not grow with n.
+        Its product with a direction D is the change of the gradient along D:
+
+            dSₜ = dSₜ₋₁ T + Sₜ₋₁ D
+            dBₜ = dSₜ (Gₜ + λI) + B_{t+1} Dᵀ + dB_{t+1} Tᵀ
+            HD = Σₜ dSₜᵀ B_{t+1} + Sₜᵀ dB_{t+1}
+
+        Tables take no part in it, only their Gram matrices: the cost does not grow with n.
         """
         if block != 2:
             return super().block_hessian(factors, block)
@@ -104,6 +109,7 @@ class RolloutProblem(TableProblem, SmoothProblem):
         H, powers = factors.H, factors._replace(W0=np.eye(len(factors.H))).states(len(self.X))
         grams = np.sum(powers[:, None] @ self._grams(H) @ powers[:, None].mT, axis=0)
         targets = np.sum(self.filled @ H.T @ powers.mT, axis=0)
+        # the λI of step 0, where Tᵗ = I; grams is one for all rows if the data are complete
         return solve_rows(grams, targets, self.regularization * self.shrunk[0, : len(grams)])
 
     def _through_time(self, factors):

@@ -73,7 +73,7 @@ def companion_eigenvalues(transitions: np.ndarray, lags: Sequence[int]) -> np.nd
     k, size = transitions.shape[1], transitions.shape[1] * max(lags)
     needed = f"at most {_LARGEST}×{_LARGEST}, by a smaller rank or shorter lags,"
     check.need(size <= _LARGEST, f"the companion matrix is {size}×{size}", needed)
-    C = np.eye(size, k=k)
+    C = np.eye(size, k=k)  # ones k places right of the diagonal: every state moves one lag back
     for lag, T in zip(lags, transitions, strict=True):
         C[(lag - 1) * k : lag * k, :k] += T
     eigenvalues = np.linalg.eigvals(C).astype(complex)  # real ones too, in every NumPy
@@ -171,6 +171,7 @@ def bend_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     behind = np.minimum.accumulate(np.where(known, steps, len(W))[::-1])[::-1]
     share = (steps - before) / np.maximum(behind - before, 1)  # 0 at known rows
     missed = np.zeros((len(W) + 1, *W.shape[1:]))  # 0 where no known row is behind
+    # NaN at unknown rows, which `behind` never names
     missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, T, lags)
     bent = predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
     return np.where(known[..., np.newaxis], predicted, bent)
@@ -188,6 +189,7 @@ def bridge_gaps(W: np.ndarray) -> np.ndarray:
     """
     first_known = known_rows(W).argmax(axis=0)
     level = np.nan_to_num(W[first_known, np.arange(W.shape[1])])
+    # With T = I a prediction is "as before"; bent, it is a straight line.
     return bend_gaps(np.concatenate([level[np.newaxis], W[1:]]), np.eye(W.shape[2])[None], (1,))
 
 
