@@ -293,6 +293,33 @@ def carried_circles(
     show(fig, alt)
 
 
+def flow(columns: Sequence[Sequence[str]], *, title: str, alt: str, colors: Sequence[str]) -> None:
+    """Draw what goes where: boxes in columns, with arrows from each column to the next.
+
+    Parameters
+    ----------
+    columns : what is written in the boxes of each column, from the top
+        To a column with as many boxes each box sends one arrow, to any other one for each box.
+    title, alt : str
+    colors : one for each column
+    """
+    fig, ax = plt.subplots(figsize=(9, 3.4))
+    before, pointed = [], {"arrowstyle": "-|>"}
+    for x, (names, color) in enumerate(zip(columns, colors, strict=True)):
+        places = np.arange(len(names)) - (len(names) - 1) / 2
+        boxes = ax.barh(places, 0.74, 0.84, x - 0.37, color=color)
+        ax.bar_label(boxes, names, label_type="center", color="white")
+        for start in before:
+            ends = [start] if len(before) == len(names) else places
+            for end in ends:
+                ax.annotate("", (x - 0.36, end), (x - 0.64, start), arrowprops=pointed)
+        before = places
+    ax.set_title(title)
+    ax.axis("off")
+    ax.invert_yaxis()
+    show(fig, alt)
+
+
 def name_ends(ax: Axes, lines: Mapping[str, mpl.lines.Line2D]) -> None:
     """Write each line's name beside its last point in sight, in its colour, none over another."""
     ax.figure.draw_without_rendering()

@@ -1065,8 +1065,10 @@ def test_the_times_of_the_cluster_are_those_of_the_file():
     assert len(times.engine) == len(lines) - 1
     assert set(lines[0].split(",")) | {"DESCR"} == set(times)
     assert (times.busiest <= times.step * 1.001).all()
+    assert (times.elapsed > 0).all()
     spark = np.char.startswith(times.engine, "Spark")
     assert (times.driver[spark] > 0).all()
+    assert (times.step >= 0.99 * (times.driver + times.busiest)).all()
     assert (times.travel_U[spark] > times.travel_V[spark]).all()  # five people to a film
     assert not times.travel_U[~spark].any()
     assert "CPU seconds" in times.DESCR

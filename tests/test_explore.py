@@ -20,6 +20,7 @@ import mflib.explore
 from mflib import datasets
 from mflib.explore import base
 from mflib.explore.base import Choice, Explorer, Slider, even, log
+from mflib.explore.block import FITS, HOPELESS, LARGE, peak_memory
 from mflib.explore.cluster import (
     AWAY,
     BUSY,
@@ -793,8 +794,46 @@ def test_sums_are_fewer_than_rows_where_the_lesson_says(ratings):
 def test_the_model_of_a_cluster_meets_the_step_from_which_its_rates_come():
     rate, fixed = measured_rates()
     times = datasets.load_cluster_times()
-    largest = (times.engine == "Spark, 2 workers") & (times.ratings == 1e7)
-    halves = [half_step(1, 100, 16, kind, "10⁷").computing for kind in (BY_V, BY_U)]
-    assert np.isclose(sum(halves), times.step[largest][0])
+    (largest,) = np.flatnonzero((times.engine == "Spark, 1 worker") & (times.ratings == 1e7))
+    halves = [half_step(1, 100, 16, kind, "10⁷") for kind in (BY_V, BY_U)]
+    assert np.isclose(sum(half.seconds for half in halves), times.step[largest], rtol=0.01)
+    assert np.isclose(sum(half.fixed for half in halves), times.driver[largest])
     assert rate > 1e6
     assert fixed > 0
+
+
+def test_the_measured_points_are_halves_of_the_steps_of_the_file():
+    times = datasets.load_cluster_times()
+    for ratings, n in RATINGS.items():
+        took = [
+            times.elapsed[(times.ratings == n) & (times.engine == f"Spark, {workers}")]
+            for workers in ("1 worker", "2 workers")
+        ]
+        points = half_step(100, 100, 16, BY_V, ratings).measured
+        assert np.array_equal(points[1], np.concatenate(took) / 2)
+        assert set(points[0]) <= {1, 2}
+        assert half_step(100, 100, 8, BY_V, ratings).measured.size == 0
+        assert half_step(100, 100, 16, BY_SUMS, ratings).measured.size == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [
+        ((10**6, 300, "10⁷"), FITS),
+        ((10**9, 300, "10⁷"), LARGE),
+        ((10**9, 300, "10⁵"), FITS),
+        ((1000, 300, "10⁹"), HOPELESS),
+    ],
+)
+def test_the_explorer_of_a_block_names_each_state(settings, state):
+    assert peak_memory(*settings).state == state
+
+
+def test_the_memory_of_a_block_is_not_far_from_what_was_measured():
+    """The table of a million ratings says what a rating takes; the one of ten is not used."""
+    for ratings in ("10⁵", "10⁶", "10⁷"):
+        result = peak_memory(10**6, 300, ratings)
+        ((read, took),) = result.measured.T
+        assert read == 10**6
+        assert 0.5 < took / (result.factors + result.block) < 2
+        assert took < 1.1 * result.all_of_it

@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from mflib.datasets import load_cluster_times
+from mflib.explore.block import BlockExplorer
 from mflib.explore.cluster import BY_U, BY_V, RATINGS, ClusterExplorer, measured_rates, table_of
 from mflib.explore.completion_rank import CompletionRankExplorer, fits_of_all_ranks
 from mflib.explore.eigenvalue import ANGLES, EigenvalueExplorer
@@ -339,6 +341,7 @@ def test_the_parts_that_the_words_count_are_single_limbs(k):
 
 def test_the_words_about_machines_are_those_of_a_count():
     """Ratings and rows are dealt out to machines one by one, at small sizes scaled up."""
+    times = load_cluster_times()
     for settings, result in random_results(ClusterExplorer):
         p, k, kind = (settings[name] for name in ("workers", "k", "kind"))
         rate, fixed = measured_rates()
@@ -359,6 +362,35 @@ def test_the_words_about_machines_are_those_of_a_count():
             (r"travel \+ ", fixed),
             (r" = ", total),
             (r"= [\d.e+-]+ s, ", alone / total),
-            (r"less than ", fixed + 4e-6 * everything / settings["bandwidth"]),
+            (r"at least ", min(alone, fixed + 4e-6 * everything / settings["bandwidth"])),
         ):
             assert np.isclose(number(pattern, result.message), wanted, rtol=0.06), pattern
+        assert result.totals.min() > 0.94 * number(r"at least ", result.message)
+        for half, n in re.findall(r"([\d.]+) s with (\d)", result.message):
+            worker = "1 worker" if n == "1" else f"{n} workers"
+            took = times.elapsed[(times.engine == f"Spark, {worker}") & (times.ratings == ratings)]
+            assert np.isclose(2 * float(half), took[0], rtol=0.06)
+
+
+def test_the_words_about_a_block_are_those_of_a_count():
+    """The memory of blocks of ratings is added up until there is no more."""
+    times = load_cluster_times()
+    (one,) = np.flatnonzero((times.engine == "disk") & (times.ratings == 1e6))
+    each = times.megabytes[one] * 1e6 - 4 * 16 * sum(table_of(1e6))
+    for settings, result in random_results(BlockExplorer):
+        total, memory = RATINGS[settings["ratings"]], 1e6 * settings["memory"]
+        factors = sum(4 * 16 * rows for rows in table_of(total))
+        block = each * min(settings["size"], total) / 1e6
+        for pattern, wanted in (
+            (r"U and V ", factors),
+            (r"block ", block),
+            (r" = ", factors + block),
+        ):
+            assert np.isclose(1e6 * number(pattern, result.message), wanted, rtol=0.006), pattern
+        fitting = [n for n in np.geomspace(1, total, 500) if factors + n * each / 1e6 <= memory]
+        if not fitting:
+            assert "no block is small enough" in result.message
+        elif fitting[-1] == total:
+            assert "all ratings fit at once" in result.message
+        else:
+            assert np.isclose(number("about ", result.message), fitting[-1], rtol=0.1)

@@ -96,6 +96,17 @@ def test_bars_stand_in_order_from_the_top(figures):
     assert ax.yaxis_inverted()
 
 
+@pytest.mark.parametrize(("ends", "n_arrows"), [(["d"], 2), (["d", "e"], 2), (["d", "e", "f"], 6)])
+def test_boxes_send_one_arrow_each_or_one_to_each_box(ends, n_arrows, figures):
+    plotting.flow([["b", "c"], ends], title="", alt="", colors=["red", "blue"])
+    (ax,) = figures[-1].axes
+    arrows = [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+    assert len(arrows) == n_arrows
+    assert {text.get_text() for text in ax.texts} == {"", "b", "c", *ends}
+    assert len(ax.patches) == 2 + len(ends)
+    assert ax.yaxis_inverted()
+
+
 def test_circles_are_carried_by_their_matrix(figures):
     M = np.array([[2.0, 1.0], [0.0, 3.0]])
     plotting.carried_circles({"before": np.eye(2), "after": M}, {"v": [1.0, 0.0]}, alt="")

@@ -27,9 +27,11 @@ def load_cluster_times() -> Bunch:
             CPU seconds of all processes: until the engine answers; from then to the end of the
             first step; and for each further one.
         busiest, driver : (n,) arrays
-            CPU seconds of the busiest worker in a step, and of Spark's driver in a stage.
+            CPU seconds of the busiest worker in a step, and of Spark's driver.
+        elapsed : (n,) array
+            Seconds that a step took.
         travel_V, travel_U : (n,) arrays
-            Bytes that a half step for U reads of V, and one for V reads of U, from other blocks.
+            Bytes that the blocks of a half step for U read of V, and those of one for V of U.
         megabytes : (n,) array
             Memory, above that of a process that does nothing.
         DESCR : str

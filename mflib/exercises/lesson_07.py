@@ -88,7 +88,8 @@ def _solve(G, t, strength):
 
 
 def _column(grams, targets, counts, regularization):
-    return _solve(grams.sum(axis=0), targets.sum(axis=0), regularization * counts.sum())
+    G, t, q = (np.sum(parts, axis=0) for parts in (grams, targets, counts))
+    return _solve(G, t, regularization * q)
 
 
 def _column_by_parts(grams, targets, counts, regularization):
@@ -135,8 +136,8 @@ def _well_determined(grams, targets, counts, lam):
 
 column = Exercise(
     solution=_column,
-    praise="Each machine sends k² + k + 1 numbers, however many people it holds. That is how a "
-    "film that everybody has rated is shared.",
+    praise="Each machine sends ½k(k + 3) numbers, since G is symmetric, and a count, however many "
+    "people it holds. That is how a film that everybody has rated is shared.",
     hint="add the Gram matrices, the targets and the numbers of ratings of all machines; then "
     "solve once, with λ times the number of all ratings on the diagonal.",
     cases=[_TWO_MACHINES],

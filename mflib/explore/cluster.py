@@ -4,12 +4,14 @@
 
     M    multiplications, |Ω| k(k + 3)/2 + rows (k³/6 + 3k²/2)       lesson 5, one side
     r    multiplications a second of one machine                     measured
-    F    what the engine takes for a half step, however small        measured
+    F    what the engine computes for a half step, however small     measured
     N    numbers that reach every machine, 4 bytes each
     B    bytes a second that a machine receives, all at the same time
 
-N is n k where V travels, m k where U does, and n k(k + 3)/2 where each machine sends the sums of
-its own rows for every column.
+N is n k where V travels, and at most m k where rows of U do, all to the machine that owns a column.
+Where each machine sends the sums of its own rows instead, N is n k(k + 3)/2.
+
+With C = M/r and A = 4 N / B, T(p) = F + A + (C − A)/p goes from F + C to F + A, down or up.
 """
 
 from dataclasses import dataclass
@@ -41,12 +43,13 @@ def multiplications(ratings: float, rows: float, k: float) -> float:
 
 @cache
 def measured_rates() -> tuple[float, float]:
-    """Return r of a worker of Spark, from its largest table, and F, what its driver computes."""
+    """Return r of the only worker of Spark on its largest table, and F: half its driver's step."""
     times = load_cluster_times()
-    spark = np.char.startswith(times.engine, "Spark")
-    ratings, step, driver = max(np.c_[times.ratings, times.step, times.driver][spark].tolist())
+    alone = times.engine == "Spark, 1 worker"
+    columns = np.c_[times.ratings, times.busiest, times.driver]
+    ratings, busiest, driver = max(columns[alone].tolist())
     total = sum(multiplications(ratings, side, MEASURED_RANK) for side in table_of(ratings))
-    return total / step, driver
+    return total / busiest, driver / 2
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class HalfStep:
     """Seconds of a half step: of `computing`, of `travel` and of the engine, `fixed`.
 
     `totals` are the sums for each of `MACHINES`, which go to `limit`; `measured` (2, n) are numbers
-    of workers and what the busiest did in a half step with so many, if it was measured.
+    of workers and half of what a step with so many took from start to end, if it was measured.
     """
 
     workers: int
@@ -97,39 +100,44 @@ def half_step(workers: int, bandwidth: float, k: int, kind: str, ratings: str) -
         return alone / p, all_of_it * (1 - 1 / p)
 
     computing, travel = times(workers)
-    totals, limit = fixed + sum(times(np.array(MACHINES))), fixed + all_of_it
-    state, message = _describe(workers, fixed, computing, travel, fixed + alone, limit)
+    measured = _measured(total, k, kind)
+    least = fixed + min(alone, all_of_it)
+    state, message = _describe(workers, fixed, computing, travel, fixed + alone, least, measured)
     return HalfStep(
         workers=workers,
         fixed=fixed,
         computing=computing,
         travel=travel,
-        totals=totals,
-        limit=limit,
-        measured=_measured(total, k),
+        totals=fixed + sum(times(np.array(MACHINES))),
+        limit=fixed + all_of_it,
+        measured=measured,
         state=state,
         message=message,
     )
 
 
-def _measured(ratings, k):
-    """Return numbers of workers, and half a step of the busiest one, at the rank measured."""
+def _measured(ratings, k, kind):
+    """Return numbers of workers, and half of what a step took, where all is as it was measured."""
     times = load_cluster_times()
     here = (times.ratings == ratings) & np.char.startswith(times.engine, "Spark")
+    here &= (k == MEASURED_RANK) & (kind != BY_SUMS)
     workers = [float(name.split()[1]) for name in times.engine[here]]
-    return np.array([workers, times.busiest[here] / 2])[:, : len(workers) * (k == MEASURED_RANK)]
+    return np.array([workers, times.elapsed[here] / 2])
 
 
-def _describe(workers, fixed, computing, travel, alone, limit):
-    """Tell which part is the largest, the sum, and what no number of machines goes below."""
+def _describe(workers, fixed, computing, travel, alone, least, measured):
+    """Tell which part is the largest, the sum, what the model never goes below, and the truth."""
     parts = {BUSY: computing, AWAY: travel, WAITING: fixed}
     total = sum(parts.values())
     machines = "1 machine" if workers == 1 else f"{workers} machines"
     message = (
         f"{machines}: {computing:.2g} s computing + {travel:.2g} s travel + {fixed:.2g} s for the "
-        f"engine = {total:.3g} s, {alone / total:.3g} times as fast as one; no number of machines "
-        f"needs less than {limit:.2g} s"
+        f"engine = {total:.3g} s, {alone / total:.3g} times as fast as one; the model needs at "
+        f"least {least:.2g} s"
     )
+    if measured.size:
+        told = ", ".join(f"{half:.2g} s with {n:.0f}" for n, half in measured.T)
+        message += f"; half of a measured step: {told}"
     return max(parts, key=parts.get), message
 
 
@@ -146,7 +154,7 @@ class ClusterExplorer(Explorer):
     size = (10.6, 3.6)
     alt = (
         "Left: seconds of a half step against the number of machines on logarithmic axes, "
-        "predicted and, where there are any, measured, with what it would be if all were shared. "
+        "predicted and, where they were measured, for one worker and two; also if all were shared. "
         "Right: bars of computing, travel and the engine."
     )
     lines = 3
