@@ -6,10 +6,12 @@ CONSTRAINTS ?= constraints.txt
 LAB_ARGS ?=
 PYTEST_ARGS ?=
 ifeq ($(OS),Windows_NT)
-BIN := $(VENV)/Scripts
+SCRIPTS := Scripts
 else
-BIN := $(VENV)/bin
+SCRIPTS := bin
 endif
+BIN := $(VENV)/$(SCRIPTS)
+LITE := $(VENV)-lite/$(SCRIPTS)
 STAMP := $(VENV)/.installed
 ifneq ($(words $(VENV)),1)
 $(error VENV is "$(VENV)"; a path without spaces is needed)
@@ -80,14 +82,21 @@ site: $(VENV)/.site $(VENDORED)/mathjax ## build the static site in site/_build/
 slides: $(STAMP) $(VENDORED)/mathjax $(VENDORED)/reveal ## make the slides in site/_build/html/slides (needs npm once)
 	$(BLAS) $(BIN)/python tools/make_slides.py
 
-lite: $(VENV)/.site $(VENDORED)/pyodide ## build the experimental JupyterLite for the site: make lite site (needs npm once, and pip)
-	$(BIN)/python tools/make_lite.py
+# JupyterLite has an environment of its own: its extension of JupyterLab is for pages without a server.
+$(VENV)-lite/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)-lite
+	$(LITE)/python -m pip install --disable-pip-version-check --quiet --editable ".[lab,test,browser,lite]" --constraint $(CONSTRAINTS)
+	@echo installed > $@
+
+lite: $(VENV)-lite/.installed $(VENDORED)/pyodide ## build the experimental JupyterLite for the site: make lite site (needs npm once, and pip)
+	$(LITE)/python tools/make_lite.py
 
 pdf: site ## print the lessons on A4 in site/_build/pdf (needs Chromium)
 	$(BIN)/python tools/make_pdf.py
 
 check-site: lite site slides pdf $(VENDORED)/axe-core.js ## visit every page of the site, every slide and every print in a browser
-	$(BIN)/python -m pytest tests/site
+	$(BIN)/python -m pytest tests/site --ignore=tests/site/test_lite.py
+	$(LITE)/python -m pytest tests/site/test_lite.py
 
 bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md
 	$(BLAS) $(BIN)/python benchmarks/run.py
@@ -110,7 +119,7 @@ constraints: ## renew the pinned versions, newest and oldest (needs uv)
 	$(COMPILE) --resolution lowest-direct --output-file constraints-oldest.txt
 
 clean: ## remove the environment
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-lite
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c "import sys; sys.exit('This course needs Python 3.11 or newer, and $(PYTHON) is %d.%d: try make PYTHON=python3.12 ...' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
