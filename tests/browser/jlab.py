@@ -42,6 +42,8 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
+# Nobody debugs here, and a page that is reloaded would cut its questions to the kernel short.
+UNUSED = {"disabledExtensions": {"@jupyterlab/debugger-extension": True}}
 
 
 def _stop_with_parent():
@@ -64,6 +66,9 @@ class LabServer:
             file = self.folder / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(value))
+        file = self.folder / "config/labconfig/page_config.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(UNUSED))
         self.log = self.folder / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
