@@ -18,6 +18,7 @@ What is minimised is a problem, which answers `loss(factors)`, the misfit of the
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
@@ -219,6 +220,18 @@ def report(estimator: Any, run: Run, *, stacklevel: int = 3) -> Any:
     estimator.converged_, estimator.message_ = run.converged, run.message
     warn_unless_converged(run, stacklevel=stacklevel + 1)
     return estimator
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Leave an estimator as it was if the fit in this context is refused or interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def warn_unless_converged(run: Any, *, stacklevel: int = 3) -> None:

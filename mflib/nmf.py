@@ -46,7 +46,15 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE, Matrix
-from mflib.iteration import Problem, ProblemIterate, blocks_of_rows, drive, record, report
+from mflib.iteration import (
+    Problem,
+    ProblemIterate,
+    all_or_nothing,
+    blocks_of_rows,
+    drive,
+    record,
+    report,
+)
 from mflib.losses import Loss, find_loss
 from mflib.svd import randomized_svd
 
@@ -582,12 +590,13 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         (m, k) array
         """
-        problem = self._problem(X, reset=True)
-        W, run = self._run(problem, self._start(problem, W, H))
-        self.components_ = np.array(run.step.H)
-        self.n_components_ = self._n_features_out = len(self.components_)
-        self.reconstruction_err_ = float(_root(run.step.loss))
-        report(self, run)
+        with all_or_nothing(self):
+            problem = self._problem(X, reset=True)
+            W, run = self._run(problem, self._start(problem, W, H))
+            self.components_ = np.array(run.step.H)
+            self.n_components_ = self._n_features_out = len(self.components_)
+            self.reconstruction_err_ = float(_root(run.step.loss))
+            report(self, run)
         return W
 
     def transform(self, X):

@@ -675,14 +675,6 @@ def test_a_copy_that_learns_on_leaves_the_first_estimator_alone():
     assert_array_equal(first.predict([[5, 7], [0, 0]]), before)
 
 
-def test_a_fit_that_is_refused_leaves_the_model_as_it_was():
-    model = ALS(1, random_state=0).fit([[0, 0], [1, 1], [2, 0]], [1.0, 2.0, 3.0])
-    before = model.predict([[5, 5], [2, 0]])
-    with pytest.raises(ValueError, match="rank is 0"):
-        model.set_params(rank=0).fit([[0, 0], [5, 5]], [9.0, 9.0])
-    assert_array_equal(model.predict([[5, 5], [2, 0]]), before)
-
-
 def test_the_validation_loss_of_a_draw_is_that_of_its_own_predictions_for_strangers():
     pairs = np.argwhere(np.ones((4, 4)))
     later = ([[50, 3], [51, 4]], [10.0, 10.0])

@@ -13,7 +13,14 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from mflib import _validation as check
-from mflib.completion import ALS, ObservedEntries
+from mflib.completion import (
+    ALS,
+    SGD,
+    BayesianALS,
+    GradientDescent,
+    ImplicitALS,
+    ObservedEntries,
+)
 from mflib.descent import (
     Quadratic,
     classify_losses,
@@ -26,6 +33,14 @@ from mflib.factorization import FactorizationProblem, joint_critical_learning_ra
 from mflib.iteration import Iterate, record
 from mflib.losses import find_loss
 from mflib.nmf import NMF, NMFProblem
+from mflib.sequential import (
+    JointMF,
+    LastValue,
+    MeanValue,
+    RolloutMF,
+    ScalarAutoregression,
+    TwoStageMF,
+)
 from mflib.sequential.preparation import check_sequence
 from mflib.svd import truncated_svd
 
@@ -294,3 +309,29 @@ def test_symmetry_is_asked_whatever_the_unit(scale):
     Quadratic(scale * np.array([[2.0, 1.0], [1.0 + 1e-12, 2.0]]), [0, 0])
     with pytest.raises(ValueError, match="H is not symmetric"):
         Quadratic(scale * np.array([[2.0, 1.0], [1.1, 2.0]]), [0, 0])
+
+
+PAIRS, TABLES = np.argwhere(np.ones((4, 4))), np.arange(1.0, 109).reshape(9, 2, 6)
+FITS = {
+    completion: (PAIRS, PAIRS.sum(axis=1) + 1.0)
+    for completion in (ALS, SGD, GradientDescent, BayesianALS, ImplicitALS)
+}
+FITS |= {sequence: (TABLES,) for sequence in (TwoStageMF, JointMF, RolloutMF, LastValue, MeanValue)}
+FITS |= {ScalarAutoregression: (TABLES,), NMF: (TABLES[0],)}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", FITS, ids=lambda estimator: estimator.__name__)
+def test_a_fit_that_is_refused_changes_nothing(estimator):
+    X, *y = FITS[estimator]
+    model, refused = estimator().fit(X, *y), 0
+    for name, value in model.get_params().items():
+        before = vars(model.set_params(**{name: "nonsense"})).copy()
+        try:
+            model.fit(X[:-1], *(values[:-1] for values in y))
+        except ValueError:
+            refused += 1
+            assert vars(model).keys() == before.keys(), name
+            assert all(vars(model)[key] is before[key] for key in before), name
+        model.set_params(**{name: value})
+    assert refused >= len(model.get_params()) - 1

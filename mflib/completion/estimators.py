@@ -26,7 +26,7 @@ from mflib.completion.entries import ObservedEntries, as_pairs, as_table, places
 from mflib.completion.problem import CompletionProblem, initial_factors
 from mflib.completion.sgd import sgd_steps
 from mflib.descent import descent_steps
-from mflib.iteration import drive, has_exploded, report
+from mflib.iteration import all_or_nothing, drive, has_exploded, report
 from mflib.losses import find_loss
 from mflib.nmf import entries_of_product
 
@@ -76,17 +76,18 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         ConvergenceWarning
             If the iteration diverged, or did not meet `tol` in `max_iter` steps.
         """
-        limits = check.limits(self.tol, self.max_iter)
-        problem, random = self._begin(X, y)
-        start = random if start is None else problem.as_factors(start)
-        if start.U.shape != random.U.shape:
-            raise ValueError(f"rank is {self.rank}, but the start has rank {start.U.shape[1]}")
-        if validation is not None:
-            validation = check.items(validation, 2, "validation", "a pair (X, y)")
-            validation = self._entries(*validation, reset=False)
-            problem.entry_loss.check_data(validation.values, "values")
-            self.history_["validation_loss"] = []
-        return self._run(problem, start, *limits, validation)
+        with all_or_nothing(self):
+            limits = check.limits(self.tol, self.max_iter)
+            problem, random = self._begin(X, y)
+            start = random if start is None else problem.as_factors(start)
+            if start.U.shape != random.U.shape:
+                raise ValueError(f"rank is {self.rank}, but the start has rank {start.U.shape[1]}")
+            if validation is not None:
+                validation = check.items(validation, 2, "validation", "a pair (X, y)")
+                validation = self._entries(*validation, reset=False)
+                problem.entry_loss.check_data(validation.values, "values")
+                self.history_["validation_loss"] = []
+            return self._run(problem, start, *limits, validation)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the expected values of entries, of any rows and columns.
@@ -228,12 +229,11 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
         entries = self._entries(X, y)
         self._random_state = check_random_state(self.random_state)
         problem = self._pose(entries.astype(self.dtype))
-        start = self._start(problem)
         self.mean_ = problem.constant
         self.n_iter_, self.history_ = 0, {"loss": []}
         self._seen = sparse.csr_array((1, 1), dtype=np.int32)  # nothing yet
         self._remember(entries)
-        return problem, start
+        return problem, self._start(problem)
 
     def _pose(self, entries):
         names = "regularization", "weighting", "loss", "biases", "non_negative"
@@ -471,18 +471,21 @@ class SGD(PenalisedEstimator):
         -------
         self
         """
-        if not hasattr(self, "U_"):
-            return self._run(*self._begin(X, y), tol=0, max_iter=1)
-        entries = self._entries(X, y, reset=False)
-        problem = self._pose(entries.astype(self.dtype))
-        problem.mean = self.mean_ if problem.biases else 0.0  # that of the first call
-        start = self._start(problem)
-        if start.U.shape[1] != self.U_.shape[1] or len(start) != len(self._factors):
-            raise ValueError("rank or biases changed since the first call; fit again to change it")
-        both = zip(self._factors, start, strict=True)
-        start = [np.concatenate([old, new[len(old) :]]) for old, new in both]
-        self._remember(entries)
-        return self._run(problem, problem.as_factors(start), tol=0, max_iter=1)
+        with all_or_nothing(self):
+            if not hasattr(self, "U_"):
+                return self._run(*self._begin(X, y), tol=0, max_iter=1)
+            entries = self._entries(X, y, reset=False)
+            problem = self._pose(entries.astype(self.dtype))
+            problem.mean = self.mean_ if problem.biases else 0.0  # that of the first call
+            start = self._start(problem)
+            if start.U.shape[1] != self.U_.shape[1] or len(start) != len(self._factors):
+                raise ValueError(
+                    "rank or biases changed since the first call; fit again to change it"
+                )
+            both = zip(self._factors, start, strict=True)
+            start = [np.concatenate([old, new[len(old) :]]) for old, new in both]
+            self._remember(entries)
+            return self._run(problem, problem.as_factors(start), tol=0, max_iter=1)
 
     def _steps(self, problem, start):
         past = 1 + check.non_negative(self.decay, "decay") * self.n_iter_

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE
+from mflib.iteration import all_or_nothing
 
 # Sums of entries up to this size, and forecasts a million times as large, do not overflow.
 _LARGEST_ENTRY = 1e290
@@ -152,9 +153,10 @@ class Forecaster(BaseEstimator):
         self
         """
         tables = check_sequence(X)
-        self.first_step_ = check_steps(steps, len(tables))
-        self.X_, self.n_dims_, self.n_features_in_ = tables, np.ndim(X), tables.shape[2]
-        self._fit(tables)
+        with all_or_nothing(self):
+            self.first_step_ = check_steps(steps, len(tables))
+            self.X_, self.n_dims_, self.n_features_in_ = tables, np.ndim(X), tables.shape[2]
+            self._fit(tables)
         return self
 
     def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:
