@@ -176,14 +176,20 @@ function render({ model, el }) {
   }
   // JupyterLab would take arrow keys for itself, and letters for commands, and slides would turn;
   // Escape gives the keys back.
+  const runs = (event) => event.key === "Enter" && event.shiftKey
+  const ours = (event) => !runs(event) && !event.ctrlKey && !event.metaKey
   el.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       document.activeElement.blur()
       el.closest("[tabindex]")?.focus()
     }
-    const runs = event.key === "Enter" && event.shiftKey
-    if (!runs && !event.ctrlKey && !event.metaKey) event.stopPropagation()
+    if (ours(event)) event.stopPropagation()
   })
+  // Notebook 7 takes a key before it arrives here, unless its target has this attribute.
+  function claim(event) {
+    if (el.contains(event.target)) event.target.toggleAttribute("data-lm-suppress-shortcuts", ours(event))
+  }
+  window.addEventListener("keydown", claim, true)
   el.classList.add("mflib-explorer")
   el.dataset.name = spec.name
   el.append(bar, canvas, status)
@@ -191,6 +197,7 @@ function render({ model, el }) {
   draw()
   return () => {
     pause()
+    window.removeEventListener("keydown", claim, true)
     model.off("change:turn", answer)
   }
 }

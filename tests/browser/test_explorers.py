@@ -157,6 +157,18 @@ def test_keys_on_a_control_are_not_commands_of_jupyterlab(show):
     assert notebook.page.evaluate(active) == before
 
 
+def test_keys_on_a_control_are_marked_as_taken_before_a_notebook_sees_them(show):
+    # Notebook 7 handles keys while they travel down to the control, and heeds this mark.
+    explorer, notebook = show(POWER, "Shown().show()")
+    notebook.page.evaluate(
+        """() => document.addEventListener('keydown', event => {
+            window.taken = event.target.hasAttribute('data-lm-suppress-shortcuts') }, true)"""
+    )
+    for key, taken in (("ArrowDown", True), ("d", True), ("Control+s", False)):
+        explorer.press("Step", key)
+        assert notebook.page.evaluate("() => window.taken") is taken
+
+
 def test_escape_gives_the_keys_back_to_the_notebook(show):
     explorer, notebook = show(POWER, "Shown().show()", "1 + 1")
     explorer.press("Step", "ArrowRight")
