@@ -25,6 +25,12 @@ METHODS = {
         K, max_iter=n, solver="compiled", dtype=np.float32, random_state=0
     ),
     "SGD": lambda n: completion.SGD(K, max_iter=n, dtype=np.float32, random_state=0),
+    "implicit ALS": lambda n: completion.ImplicitALS(
+        K, max_iter=n, dtype=np.float32, random_state=0
+    ),
+    "Bayesian ALS": lambda n: completion.BayesianALS(
+        K, max_iter=n, dtype=np.float32, random_state=0
+    ),
     "gradient descent": lambda n: completion.GradientDescent(K, max_iter=n, random_state=0),
 }
 

@@ -1,6 +1,6 @@
 """Run the benchmarks and write their tables to RESULTS.md.
 
-    python benchmarks/run.py [svd nmf completion growth cluster]
+    python benchmarks/run.py [svd nmf completion costs parallel growth cluster]
 
 Without names all are run, which takes about half an hour. Tables of benchmarks that are not run
 stay as they are.
@@ -15,7 +15,7 @@ from measure import machine, show
 from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = ["svd", "nmf", "completion", "growth", "cluster"]
+NAMES = ["svd", "nmf", "completion", "costs", "parallel", "growth", "cluster"]
 HEAD = """# Benchmarks
 
 CPU seconds of one thread, in turns, in one process; a ratio above 1 says how many times faster
