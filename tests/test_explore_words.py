@@ -380,7 +380,7 @@ def test_the_words_about_a_block_are_those_of_a_count():
     for settings, result in random_results(BlockExplorer):
         total, memory = RATINGS[settings["ratings"]], 1e6 * settings["memory"]
         factors = sum(4 * 16 * rows for rows in table_of(total))
-        block = each * min(settings["size"], total) / 1e6
+        block = each * min(1e6 * settings["millions"], total) / 1e6
         for pattern, wanted in (
             (r"U and V ", factors),
             (r"block ", block),

@@ -19,7 +19,8 @@ from mflib.explore.cluster import MEASURED_RANK, RATINGS, table_of
 from mflib.plotting import DATA, ERROR, MODEL, OTHER, PREDICTION
 
 READ = 1e6  # ratings at a time, when it was measured
-SIZES = (*(lead * 10**e for e in range(3, 9) for lead in (1, 2, 5)), 10**9)
+MILLIONS = (*(lead * 10**e / 1000 for e in range(6) for lead in (1, 2, 5)), 1000)
+SIZES = [1e6 * millions for millions in MILLIONS]
 FITS, LARGE, HOPELESS = "It fits", "The block is too large", "U and V alone are too large"
 
 
@@ -49,7 +50,7 @@ class Peak:
     `measured` (2, n) what was measured from disk, at how many ratings read at a time.
     """
 
-    size: int
+    size: float
     factors: float
     block: float
     memory: float
@@ -60,18 +61,18 @@ class Peak:
     message: str
 
 
-def peak_memory(size: int, memory: float, ratings: str) -> Peak:
+def peak_memory(millions: float, memory: float, ratings: str) -> Peak:
     """Predict the memory of a half step from disk.
 
     Parameters
     ----------
-    size : int
-        b.
+    millions : float
+        b, in millions.
     memory : float
         The megabytes that there are.
     ratings : one of RATINGS
     """
-    total = RATINGS[ratings]
+    size, total = 1e6 * millions, RATINGS[ratings]
     factors, each = of_factors(total), of_a_rating()
     block = each * min(size, total)
     most, taken = max(measured("laptop").items())
@@ -104,7 +105,7 @@ class BlockExplorer(Explorer):
     """Read some ratings at a time from a disk, and see the peak of the memory (lesson 7)."""
 
     controls = {
-        "size": Slider("Ratings at a time b", SIZES, 10**6),
+        "millions": Slider("Million ratings at a time b", MILLIONS, 1.0),
         "memory": Slider("Memory (MB)", (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000), 300),
         "ratings": Choice("Ratings", tuple(RATINGS), "10⁷"),
     }
@@ -113,9 +114,9 @@ class BlockExplorer(Explorer):
         "from what U and V take until all are read at once; the memory that there is, what a fit "
         "in memory takes, and, where it was measured, the peak with a million ratings at a time."
     )
-    play = "size"
+    play = "millions"
     grid = {
-        "size": (1000, 10_000, 100_000, 10**7, 10**8, 10**9),
+        "millions": (0.001, 0.01, 0.1, 10, 100, 1000),
         "memory": (10, 1000, 10_000),
         "ratings": tuple(RATINGS),
     }

@@ -30,11 +30,12 @@ function make(tag, properties, ...children) {
 // reader gives one, `refuse` is told why a typed text is none.
 
 function slider({ label, values, whole }, change, refuse) {
-  const last = values.length - 1
+  const last = values.length - 1, longest = Math.max(6, ...values.map((one) => shown(one).length))
   const box = make("input", { inputMode: "decimal", autocomplete: "off", "aria-label": label })
   const bar = make("input", { type: "range", min: 0, max: last, "aria-label": label })
   const row = make("div", { className: "mflib-control" }, make("label", {}, label + " ", box), bar)
   const control = { row, set, step, first: () => take(values[0]) }
+  box.style.width = longest + "ch"
   box.disabled = bar.disabled = !last
 
   function set(value) {

@@ -260,6 +260,13 @@ class ExplorerPage:
         """Return the height of controls, picture and sentence together, in pixels of the page."""
         return self.panel.bounding_box()["height"]
 
+    def cut(self) -> list[str]:
+        """Return the numbers that do not fit their boxes."""
+        return self.panel.evaluate(
+            """panel => [...panel.querySelectorAll('input:not([type=range])')]
+                .filter(box => box.scrollWidth > box.clientWidth).map(box => box.value)"""
+        )
+
     def pixels(self) -> np.ndarray:
         """Return the picture as height × width × 3."""
         code = "canvas => canvas.toDataURL().split(',')[1]"

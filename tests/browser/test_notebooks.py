@@ -44,6 +44,7 @@ def check_explorer(explorer):
             pictures.append(explorer.pixels())
             assert pictures[-1].shape == first.shape, "the picture changed its size"
             assert explorer.height() <= 520
+            assert explorer.cut() == []
         assert any((a != b).any() for a, b in zip(pictures, pictures[1:], strict=False)), name
         explorer.button("Reset").click()
         explorer.wait_for(start)
