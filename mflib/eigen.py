@@ -18,7 +18,7 @@ G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 7.3 and 8
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
-from math import hypot
+from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -78,24 +78,6 @@ class BlockResult(BlockStep):
 # What power iteration may start from, and orthogonal iteration: an int is a number of columns.
 Start = ArrayLike | PowerStep | None
 Block = int | ArrayLike | BlockStep
-
-
-def rayleigh_quotient(A: Matrix, v: ArrayLike) -> float:
-    """Return vᵀAv / vᵀv, the number ρ for which ‖Av − ρv‖ is smallest.
-
-    Parameters
-    ----------
-    A : (n, n) array, sparse matrix or LinearOperator
-    v : (n,) array, not zero
-
-    Examples
-    --------
-    >>> rayleigh_quotient([[3, 2], [2, 3]], [1, 1])
-    5.0
-    """
-    A = check.square(A)
-    v = check.vector(v, A.shape[0], "v")  # scaled by a power of 2, which cancels
-    return float(v @ multiply(A, v) / (v @ v))
 
 
 def line_angle(u: ArrayLike, v: ArrayLike) -> float:
@@ -279,23 +261,22 @@ def convergence_rate(A: ArrayLike) -> float:
     return float(moduli[1] / moduli[0]) if moduli.size > 1 else 0.0
 
 
-def deflate(A: Matrix, eigenvalue: float, eigenvector: ArrayLike) -> np.ndarray | LinearOperator:
+def deflate(A: ArrayLike, eigenvalue: float, eigenvector: ArrayLike) -> np.ndarray:
     """Return A − λ v vᵀ, in which the eigenvalue λ of v has become 0.
 
     For symmetric A all other eigenpairs stay. (Without symmetry the other eigenvalues stay and
-    their eigenvectors change.)
+    their eigenvectors change.) A sparse matrix would be filled: `top_eigenpairs` never does.
 
     Parameters
     ----------
-    A : (n, n) array, sparse matrix or LinearOperator
+    A : (n, n) array
     eigenvalue : float
     eigenvector : (n,) array
         Of any length but zero; it is normalised here.
 
     Returns
     -------
-    (n, n) array, or a LinearOperator if A is sparse or a LinearOperator
-        The operator subtracts λ v (vᵀx) from Ax: a sparse matrix is never filled.
+    (n, n) array
 
     Examples
     --------
@@ -303,12 +284,9 @@ def deflate(A: Matrix, eigenvalue: float, eigenvector: ArrayLike) -> np.ndarray 
     array([[ 0.5, -0.5],
            [-0.5,  0.5]])
     """
-    A = check.square(A)
-    eigenvalue = check.number(eigenvalue, "eigenvalue")
-    v = check.direction(eigenvector, A.shape[0], "eigenvector")[:, None]
-    if isinstance(A, np.ndarray):
-        return A - eigenvalue * v @ v.T
-    return aslinearoperator(A) - aslinearoperator(eigenvalue * v) @ aslinearoperator(v.T)
+    A = check.dense(check.square(A))
+    v = check.direction(eigenvector, A.shape[0], "eigenvector")
+    return A - check.number(eigenvalue, "eigenvalue") * np.outer(v, v)
 
 
 def top_eigenpairs(
@@ -452,14 +430,15 @@ def orthogonal_iteration(
 
 
 def davidson_steps(
-    A: Matrix, start: Block, *, tol: float = 1e-10, random_state=None
+    A: Matrix, start: Block, *, tol: float = 1e-10, width: int = 10, random_state=None
 ) -> Iterator[BlockStep]:
     """Yield the iterates of Davidson's method: orthogonal iteration that keeps what it has seen.
 
     The block is a basis that grows. The residuals Av − θv are what it lacks to be right, so those
-    of the pairs that are not found yet become its new directions. When it has 5k + 20 columns, the
-    best two fifths of all Ritz vectors stay. It is Lanczos' method if k is 1, and a block of
-    k columns finds up to k copies of an eigenvalue.
+    of the first pairs that are not found yet become its new directions. (Random numbers of the size
+    of rounding are added: where the residuals depend on each other, they take over.) Before it
+    exceeds 5k + 20 columns, the best two fifths of all Ritz vectors stay. A block of k columns
+    finds up to k copies of an eigenvalue. With k new directions it is Lanczos' block method.
 
     The generator ends when every pair is found: when its residual is at most tol √(θ₁θᵢ), or at
     the level of rounding. For A = BᵀB, with θᵢ = σᵢ², that says ‖Bᵀuᵢ − σᵢvᵢ‖ ≤ tol σ₁, which is
@@ -471,6 +450,8 @@ def davidson_steps(
         As for `orthogonal_steps`.
     tol : float
         Relative size of the residual at which a pair needs no further directions.
+    width : int
+        Largest number of new directions a step.
 
     Yields
     ------
@@ -488,18 +469,19 @@ def davidson_steps(
     [[3.0], [5.0]]
     """
     A, tol = _check_symmetric(A), check.non_negative(tol, "tol")
+    width = check.count(width, "width")
     start = _as_block(start, A.shape[0], random_state)
     n, k = start.shape
-    limit = 5 * k + 20
+    limit = min(5 * k + 20, n)
 
     def iterate(X):
-        Q, AQ = np.empty((n, limit), order="F"), np.empty((n, limit), order="F")
-        H, size = np.zeros((limit, limit)), 0
+        Q, AQ = (np.empty((n, limit), order="F") for _ in range(2))
+        H, size, rng = np.zeros((limit, limit)), 0, np.random.default_rng(0)
         for n_iter in count():
-            first, size = size, size + X.shape[1]
-            Q[:, first:size], AQ[:, first:size] = X, multiply(A, X)
-            # the upper half, which _eigh reads
-            H[:size, first:size] = Q[:, :size].T @ AQ[:, first:size]
+            new = slice(size, size + X.shape[1])
+            size = new.stop
+            Q[:, new], AQ[:, new] = X, multiply(A, X)
+            H[:size, new] = Q[:, :size].T @ AQ[:, new]  # the upper half, which _eigh reads
             theta, S = _eigh(H[:size, :size])
             V = Q[:, :size] @ S[:, :k]
             R = AQ[:, :size] @ S[:, :k] - V * theta[:k]
@@ -507,15 +489,18 @@ def davidson_steps(
             yield step
             roots, rounding = np.sqrt(abs(theta[:k])), NEGLIGIBLE * abs(theta[0])
             wanted = step.residuals > np.maximum(tol * roots[0] * roots, rounding)
-            if size + k > limit:
+            X = R[:, wanted][:, : min(width, n - size)]
+            if not X.size:
+                return
+            X = X + rounding / sqrt(n) * (rng.random(X.shape) - 0.5)
+            X, _ = np.linalg.qr(X)  # orthogonal to Q but for rounding, which this has blown up
+            X, _ = np.linalg.qr(X - Q[:, :size] @ (Q[:, :size].T @ X))
+            if size + k > limit < n:
                 kept = S[:, : 2 * limit // 5]
                 best = Q[:, :size] @ kept, AQ[:, :size] @ kept
                 size = kept.shape[1]
                 Q[:, :size], AQ[:, :size] = best
                 H[:size, :size] = np.diag(theta[:size])
-            X = new_directions(Q[:, :size], R[:, wanted], rounding)
-            if not X.size:
-                return
 
     return iterate(start)
 
@@ -545,38 +530,6 @@ def column_lengths(R: np.ndarray) -> np.ndarray:
     array([5.e-200, 1.e+000])
     """
     return np.array([norm(column) for column in R.T])  # BLAS scales
-
-
-def characteristic_polynomial(A: ArrayLike) -> np.ndarray:
-    """Return the coefficients of det(λI − A), highest power first.
-
-    By the Faddeev–LeVerrier recursion, which needs only products and traces and is exact for small
-    whole numbers. It loses accuracy as n grows, as does every method that goes through the
-    polynomial: eigenvalues of real problems are not computed this way.
-
-    Parameters
-    ----------
-    A : (n, n) array, n at most 10
-
-    Returns
-    -------
-    (n + 1,) array
-        The first coefficient is 1.
-
-    Examples
-    --------
-    >>> characteristic_polynomial([[3, 2], [2, 3]])  # λ² − 6λ + 5
-    array([ 1., -6.,  5.])
-    """
-    A = check.dense(check.square(A))
-    n = A.shape[0]
-    check.need(n <= 10, f"A is {n}×{n}, and this is inaccurate beyond 10×10", "a smaller one")
-    coefficients, M = np.ones(n + 1), np.eye(n)
-    for i in range(1, n + 1):
-        AM = multiply(A, M)
-        coefficients[i] = -np.trace(AM) / i
-        M = AM + coefficients[i] * np.eye(n)
-    return coefficients
 
 
 def google_matrix(links: ArrayLike | Matrix, damping: float = 0.85) -> LinearOperator:
@@ -628,26 +581,6 @@ def _eigh(H):
     theta, S = np.linalg.eigh(H, UPLO="U")
     order = np.argsort(-np.abs(theta), kind="stable")
     return theta[order], S[:, order]
-
-
-def new_directions(basis: np.ndarray, block: np.ndarray, negligible: float) -> np.ndarray:
-    """Return orthonormal columns that extend the orthonormal basis to span the block too.
-
-    Directions no longer than `negligible` are dropped. The second pass removes what the division
-    by a small length blew up in the first.
-
-    Examples
-    --------
-    >>> new_directions(np.eye(3, 1), np.array([[7.0], [-2.0], [0.0]]), 1e-9).T + 0.0
-    array([[ 0., -1.,  0.]])
-    """
-    block = block - basis @ (basis.T @ block)
-    block, lengths, _ = np.linalg.svd(block, full_matrices=False)
-    block = block[:, lengths > negligible]
-    block = block - basis @ (basis.T @ block)
-    squares, S = np.linalg.eigh(block.T @ block)
-    # what keeps less than a tenth of its length lay in the basis but for rounding
-    return block @ (S[:, squares > 0.01] / np.sqrt(squares[squares > 0.01]))
 
 
 def rough_norm(A: Matrix) -> float:

@@ -307,9 +307,7 @@ class SquaredLoss(Loss):
 
     def _entries(self, X, Y):
         error = np.subtract(Y, X, dtype=np.float64)
-        error *= error  # without another table
-        error /= 2
-        return error
+        return error * (error / 2)
 
     def _rest(self, X, s):
         return np.log(s * np.sqrt(2 * np.pi))
@@ -468,8 +466,7 @@ class PoissonLoss(KullbackLeiblerLoss):
         loss = np.exp(Y) - X * Y - X + xlogy(X, X)
         return np.where(np.isnan(loss), np.inf, loss)  # ∞ − ∞: eʸ or x log x wins
 
-    def _gradient(self, X, Y):
-        return np.exp(Y) - X
+    _gradient = Loss._gradient
 
     def _mean(self, Y):
         return np.exp(Y)

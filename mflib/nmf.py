@@ -457,8 +457,7 @@ def _row_losses(X, W, H, loss):
 
 def _times(W, numerator, denominator, penalty):
     """Return W ∘ numerator / (denominator + l1 + l2 W)."""
-    if any(penalty):
-        denominator = denominator + penalty.l1 + penalty.l2 * W
+    denominator = denominator + penalty.l1 + penalty.l2 * W
     return W * numerator / np.maximum(denominator, _TINIEST)
 
 
@@ -502,8 +501,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_components : int or "auto"
-        k. "auto" takes it from the start if `init` is "custom", else n.
+    n_components : int
+        k.
     loss : {"squared", "absolute", "kullback-leibler", "itakura-saito"} or Loss
     solver : {"auto", "cd", "mu"}
         As for `nmf_steps`.
@@ -550,7 +549,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
            [3., 6.]])
     """
 
-    n_components: int | str = "auto"
+    n_components: int = 2
     _: KW_ONLY
     loss: str | Loss = "squared"
     solver: str = "auto"
@@ -620,21 +619,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             warn(run.message, ConvergenceWarning, stacklevel=2)
         return W
 
-    def inverse_transform(self, W):
-        """Return W H.
-
-        Parameters
-        ----------
-        W : (m, k) array or sparse matrix
-
-        Returns
-        -------
-        (m, n) array
-        """
-        check_is_fitted(self)
-        W = check.matrix(W, "W")
-        return check.shaped(W, (W.shape[0], self.n_components_), "W") @ self.components_
-
     def _problem(self, X, reset):
         """Return the problem, its penalties scaled as in scikit-learn."""
         check.not_masked(X, "X")
@@ -674,16 +658,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _start(self, problem, W, H):
         """Return the start, with a warning if its zeros would stay for ever."""
         init = check.choice(self.init, ("nndsvd", "nndsvda", "random", "custom", None), "init")
-        k = self.n_components
-        k = None if str(k) == "auto" else check.count(k, "n_components")  # an array has no truth
+        k = check.count(self.n_components, "n_components")
         custom = init == "custom"
         if (W is None) == custom or (H is None) == custom:
             raise ValueError(f"init is {init!r}; pass W and H to fit if it is 'custom', only then")
         if custom:
             start = problem.as_factors((W, H))
-            check.shaped(start.H, (k or len(start.H), start.H.shape[1]), "H")
+            check.shaped(start.H, (k, start.H.shape[1]), "H")
         else:
-            k = k or problem.X.shape[1]
             init = init or ("nndsvda" if k <= min(problem.X.shape) else "random")
             start = initial_factors(problem.X, k, init=init, random_state=self.random_state)
         multiplies = _find_update(problem.entry_loss, self.solver) is not _coordinate_descent

@@ -23,7 +23,6 @@ Transactions on Information Theory, 2014.
 """
 
 from collections.abc import Iterator
-from itertools import count
 from math import cos, pi, sin, sqrt
 from typing import NamedTuple
 
@@ -31,14 +30,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.integrate import quad
-from scipy.linalg import norm, svd
+from scipy.linalg import norm, pinv, svd
 from scipy.optimize import brentq
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
 from mflib import _validation as check
-from mflib._validation import NEGLIGIBLE, Matrix
-from mflib.eigen import column_lengths, davidson_steps, multiply, new_directions, rough_norm
+from mflib._validation import Matrix
+from mflib.eigen import column_lengths, davidson_steps, multiply, rough_norm
 from mflib.iteration import Iterate, drive, nth, record, warn_unless_converged
 
 # Below this size the full decomposition takes a few milliseconds.
@@ -92,30 +91,6 @@ class SVDResult(SVDStep):
     message: str
 
 
-def numerical_rank(
-    singular_values: ArrayLike, shape: tuple[int, int], *, rtol: float | None = None
-) -> int:
-    """Count the singular values above `rtol` σ₁, those that rounding cannot have made.
-
-    Parameters
-    ----------
-    singular_values : (r,) array, in falling order
-    shape : (m, n)
-        Shape of the matrix.
-    rtol : float, optional
-        By default max(m, n) times the machine precision, as in `numpy.linalg.matrix_rank`.
-
-    Examples
-    --------
-    >>> numerical_rank([14.7, 4.1, 3e-16, 0], (4, 6))
-    2
-    """
-    singular_values = _check_singular_values(singular_values)
-    precision = max(check.sides(shape, 2)) * np.finfo(float).eps
-    rtol = precision if rtol is None else check.non_negative(rtol, "rtol")
-    return int(np.count_nonzero(singular_values > rtol * singular_values.max()))
-
-
 def left_vectors(A: Matrix, V: ArrayLike, singular_values: ArrayLike) -> np.ndarray:
     """Return U with columns uᵢ = A vᵢ / σᵢ, without dividing by zero.
 
@@ -152,44 +127,13 @@ def left_vectors(A: Matrix, V: ArrayLike, singular_values: ArrayLike) -> np.ndar
     (m, n), k = A.shape, len(singular_values)
     check.shaped(V, (n, k), "V")  # a column for each σ
     check.count(k, "the number of columns of V", largest=m)  # there are m left vectors
-    rank = numerical_rank(singular_values, A.shape, rtol=_half_precision(A.shape))
+    precision = sqrt(max(A.shape) * np.finfo(float).eps)
+    rank = np.count_nonzero(singular_values > precision * singular_values[0])
     with np.errstate(over="ignore"):
         U = multiply(A, V[:, :rank]) / singular_values[:rank]
-    return _complete(check.finite(U, "A V / singular_values"), k)
-
-
-def svd_from_eigen(A: Matrix) -> SVD:
-    """Compute the SVD from the eigenproblem of AᵀA, or of AAᵀ if that is smaller. For teaching.
-
-    Squaring A squares its condition number: a singular value below √ε σ₁ ≈ 1.5e-8 σ₁ has a square
-    below the rounding error ε σ₁² of AᵀA and is lost. Those below √(max(m, n) ε) σ₁ cannot be told
-    from zero and are returned as zero; one of size τσ₁ keeps about 16 + 2 log₁₀ τ digits. Real
-    programs never form AᵀA: `scipy.linalg.svd` finds every σ to about ε σ₁.
-
-    Parameters
-    ----------
-    A : (m, n) array or sparse matrix
-
-    Returns
-    -------
-    SVD
-        min(m, n) triples.
-
-    Examples
-    --------
-    >>> svd_from_eigen([[3, 0], [4, 5]]).singular_values.round(6)  # √45, √5
-    array([6.708204, 2.236068])
-    """
-    A = check.no_operator(check.matrix(A), "A")
-    size = abs(A).max() or 1.0  # divided by it, no entry overflows or underflows when squared
-    tall = (A if A.shape[0] >= A.shape[1] else A.T) / size
-    gram = tall.T @ tall
-    squares, V = np.linalg.eigh(gram if isinstance(gram, np.ndarray) else gram.toarray())
-    singular_values, V = np.sqrt(np.maximum(squares[::-1], 0)), V[:, ::-1]
-    singular_values[singular_values <= _half_precision(A.shape) * singular_values[0]] = 0
-    U = left_vectors(tall, V, singular_values)
-    left, right = (U, V) if A.shape[0] >= A.shape[1] else (V, U)
-    return _signed(left, size * singular_values, right.T)
+    U = check.finite(U, "A V / singular_values")
+    extra = np.random.default_rng(0).standard_normal((m, k - rank))
+    return np.hstack([U, np.linalg.qr(np.hstack([U, extra]))[0][:, rank:]])
 
 
 def block_power_steps(
@@ -223,43 +167,7 @@ def block_power_steps(
     array([6.708204, 2.236068])
     """
     A, k, start = _as_block(A, start, n_oversamples, random_state)
-
-    def iterate(X):
-        for n_iter in count():
-            # The first bases that _grow yields: Q of X, P of AᵀQ, and AP, which is the next X.
-            Q, P, X = next(_grow(A, X))
-            yield _step(n_iter, k, Q, P, X)
-
-    return iterate(start)
-
-
-def block_krylov_steps(
-    A: Matrix, start: int | SVDStep, *, n_oversamples: int = 10, random_state=None
-) -> Iterator[SVDStep]:
-    """Yield the iterates of the block Krylov method, which keeps the blocks of all steps.
-
-    Iterate q holds the best triples in the span of AΩ, (AAᵀ)AΩ, …, (AAᵀ)^q AΩ, so it is at least as
-    good as iterate q of `block_power_steps`, for the same products with A and more memory. Every
-    new block is made orthogonal to all others twice, and directions that are zero up to rounding
-    are dropped. The generator ends when none is left: the last iterate is then exact.
-
-    Parameters
-    ----------
-    A, start, n_oversamples, random_state
-        As for `block_power_steps`.
-
-    Yields
-    ------
-    SVDStep
-
-    Examples
-    --------
-    >>> steps = block_krylov_steps([[3, 0], [4, 5]], 1, n_oversamples=0, random_state=0)
-    >>> [round(float(step.singular_values[0]), 6) for step in steps]
-    [6.580992, 6.708204]
-    """
-    A, k, start = _as_block(A, start, n_oversamples, random_state)
-    return (_step(n_iter, k, *bases) for n_iter, bases in enumerate(_grow(A, start)))
+    return (_best_triples(n_iter, k, *found) for n_iter, found in enumerate(_power(A, start)))
 
 
 def randomized_svd(
@@ -292,8 +200,10 @@ def randomized_svd(
     >>> randomized_svd([[3, 0], [4, 5]], 1, random_state=0).singular_values.round(6)
     array([6.708204])
     """
-    steps = block_power_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
-    return drive(steps, check.count(n_iter, "n_iter", smallest=0)).result(SVDResult)
+    A, k, X = _as_block(A, k, n_oversamples, random_state)
+    n_iter = check.count(n_iter, "n_iter", smallest=0)
+    last = _best_triples(n_iter, k, *nth(_power(A, X), n_iter))
+    return drive([last], n_iter).result(SVDResult)
 
 
 def block_krylov_svd(
@@ -301,7 +211,9 @@ def block_krylov_svd(
 ) -> SVDResult:
     """Compute k singular triples from all blocks of a fixed number of power steps.
 
-    This is iterate `n_iter` of `block_krylov_steps` (or the last one before, if that was exact).
+    It holds the best triples in the span of AΩ, (AAᵀ)AΩ, …, (AAᵀ)^q AΩ with q = `n_iter`, so it is
+    at least as good as `randomized_svd`, for the same products with A and more memory. That is
+    `davidson_steps` of lesson 1 on AAᵀ, which keeps the best of five blocks before it adds a sixth.
 
     Parameters
     ----------
@@ -317,8 +229,11 @@ def block_krylov_svd(
     >>> block_krylov_svd([[3, 0], [4, 5]], 1, random_state=0).singular_values.round(6)
     array([6.708204])
     """
-    steps = block_krylov_steps(A, k, n_oversamples=n_oversamples, random_state=random_state)
-    return drive(steps, check.count(n_iter, "n_iter", smallest=0)).result(SVDResult)
+    A, k, X = _as_block(A, k, n_oversamples, random_state)
+    X, _ = np.linalg.qr(X)
+    step = nth(davidson_steps(_gram(A), X, tol=0, width=X.shape[1]), n_iter)
+    last = _best_triples(step.n_iter, k, *next(_power(A, step.eigenvectors)))
+    return drive([last], step.n_iter).result(SVDResult)
 
 
 def truncated_svd(
@@ -343,11 +258,10 @@ def truncated_svd(
     A : (m, n) array, sparse matrix or LinearOperator (with its transpose)
     k : int
         Number of singular triples, 1 to min(m, n).
-    method : {"auto", "davidson", "full"}
-        "davidson" finds eigenvectors of AᵀA, or of AAᵀ if that is smaller, by `davidson_steps` of
-        lesson 1, without forming it; "full" decomposes the whole matrix and keeps k triples. "auto"
-        takes "davidson", but "full" for an array that is small, a large k, and an array that turns
-        out to need more than a third of all directions.
+    method : {"auto", "full"}
+        "full" decomposes a whole array and keeps k triples. "auto" finds eigenvectors of AᵀA, or
+        of AAᵀ if that is smaller, by `davidson_steps` of lesson 1, without forming it; but an array
+        that is small, or needs more than a third of all directions, is decomposed in full.
     tol : float
         Relative size of the residuals at which to stop. Rounding may keep them above 1e-12.
     max_iter : int
@@ -367,52 +281,35 @@ def truncated_svd(
     >>> singular_values.round(6)
     array([6.708204])
     """
-    A = check.matrix(A)
+    A = _check_transposable(A)
     k = check.count(k, "k", largest=min(A.shape))
     tol, max_iter = check.limits(tol, max_iter)
-    check.choice(method, ("auto", "davidson", "full"), "method")
-    can_fall_back = method == "auto" and isinstance(A, np.ndarray)
-    if can_fall_back:  # until the search has gone in a third of all directions
+    check.choice(method, ("auto", "full"), "method")
+    is_array = isinstance(A, np.ndarray)
+    if is_array:  # until the search has gone in a third of all directions
         max_iter = min(max_iter, min(A.shape) // (3 * k) - 1)
-    if method == "full" or (can_fall_back and (min(A.shape) <= _SMALL or max_iter < 1)):
-        return _full_svd(A, k)
+    if method == "full" or (is_array and (min(A.shape) <= _SMALL or max_iter < 1)):
+        return _full_svd(check.dense(A), k)
+    wide = A if A.shape[0] <= A.shape[1] else A.T
 
     def settled(step):
         return step.residuals.max() <= tol * step.singular_values[0]
 
-    run = drive(_from_eigenvectors(A, k, tol, max_iter, random_state), max_iter, settled)
-    if can_fall_back and not run.converged:
+    # Squares cost half of the digits. The first of these steps brings back those of the singular
+    # values, and more of them, which are seldom needed, those of the vectors.
+    block = nth(davidson_steps(_gram(wide), k, tol=tol, random_state=random_state), max_iter)
+    steps = (
+        _best_triples(n_iter, k, *bases, turned=wide is not A)
+        for n_iter, bases in enumerate(_power(wide, block.eigenvectors), block.n_iter)
+    )
+    run = drive(steps, max_iter - block.n_iter, settled)
+    if is_array and not run.converged:
         return _full_svd(A, k)
     if not run.converged:
         residual = run.step.residuals.max() / run.step.singular_values[0]
         reason = f"a residual is {residual:.1e} σ₁, above tol = {tol:.1e}; allow more steps"
         run = run._replace(message=f"{run.message}: {reason}")
     return run.result(SVDResult)
-
-
-def _from_eigenvectors(A, k, tol, max_iter, random_state):
-    """Yield triples from eigenvectors of AᵀA or AAᵀ, the smaller one, and better ones after them.
-
-    Squaring costs half of the digits. The SVD of the thin AV brings back those of the singular
-    values, and block Krylov steps, which are seldom needed, those of the vectors.
-    """
-    A = _check_transposable(A)
-    tall = A if A.shape[0] >= A.shape[1] else A.T
-    size = rough_norm(A) or 1.0  # divided by it, squares neither overflow nor vanish
-
-    def product(x):
-        return multiply(tall.T, multiply(tall, x) / size) / size
-
-    gram = LinearOperator(2 * tall.shape[1:], product, matmat=product, dtype=np.float64)
-    step = nth(davidson_steps(gram, k, tol=tol, random_state=random_state), max_iter)
-    U, singular_values, Zt = np.linalg.svd(multiply(tall, step.eigenvectors), full_matrices=False)
-    V = step.eigenvectors @ Zt.T
-    residuals = column_lengths(multiply(tall.T, U) - V * singular_values)
-    U, V = (U, V) if tall is A else (V, U)
-    yield SVDStep(step.n_iter, _signed(U, singular_values, V.T), residuals)
-    left = range(step.n_iter + 1, max_iter + 1)
-    for n_iter, bases in zip(left, _grow(A, U * singular_values), strict=False):
-        yield _step(n_iter, k, *bases)
 
 
 def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
@@ -445,11 +342,11 @@ def low_rank_approximation(A: Matrix, k: int, **options) -> np.ndarray:
     return result.approximation()
 
 
-def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "fro") -> float:
+def eckart_young_error(singular_values: ArrayLike, k: int) -> float:
     """Return ‖A − Aₖ‖, the error of the best rank-k approximation, from the singular values of A.
 
-    It is σₖ₊₁ in the 2-norm and √(σₖ₊₁² + σₖ₊₂² + …) in the Frobenius norm: no matrix of rank k
-    comes closer.
+    In the Frobenius norm it is √(σₖ₊₁² + σₖ₊₂² + …), in the 2-norm σₖ₊₁: no matrix of rank k comes
+    closer.
 
     Parameters
     ----------
@@ -457,8 +354,6 @@ def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "
         All of them.
     k : int
         The rank, 0 to r.
-    ord : {"fro", 2}
-        The norm, as in `numpy.linalg.norm`.
 
     References
     ----------
@@ -466,26 +361,23 @@ def eckart_young_error(singular_values: ArrayLike, k: int, *, ord: int | str = "
 
     Examples
     --------
-    >>> eckart_young_error([12, 4, 3], 1), eckart_young_error([12, 4, 3], 1, ord=2)
-    (5.0, 4.0)
+    >>> eckart_young_error([12, 4, 3], 1)
+    5.0
     """
     singular_values = _check_singular_values(singular_values)
     k = check.count(k, "k", smallest=0, largest=len(singular_values))
-    check.choice(ord, ("fro", 2), "ord")
-    tail = np.append(singular_values[k:], 0)
-    return float(norm(tail) if ord == "fro" else tail[0])
+    return float(norm(singular_values[k:]))
 
 
-def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
+def pseudo_inverse(A: ArrayLike) -> np.ndarray:
     """Return A⁺ = V Σ⁺ Uᵀ, in which 1/σ stands for each σ above zero and 0 for each zero σ.
 
-    A⁺b is the shortest of all x that make ‖Ax − b‖ smallest.
+    A⁺b is the shortest of all x that make ‖Ax − b‖ smallest. Singular values up to max(m, n) times
+    the machine precision times σ₁ count as zero, as in `numpy.linalg.matrix_rank`.
 
     Parameters
     ----------
     A : (m, n) array
-    rtol : float, optional
-        Singular values up to `rtol` σ₁ count as zero; by default as for `numerical_rank`.
 
     Returns
     -------
@@ -497,11 +389,8 @@ def pseudo_inverse(A: ArrayLike, *, rtol: float | None = None) -> np.ndarray:
     array([[0.5, 0. ],
            [0. , 0. ]])
     """
-    A = check.dense(check.matrix(A))
-    U, singular_values, Vt = svd(A, full_matrices=False)
-    rank = numerical_rank(singular_values, A.shape, rtol=rtol)
     with np.errstate(over="ignore", invalid="ignore"):
-        inverse = (Vt[:rank].T / singular_values[:rank]) @ U[:, :rank].T + 0.0  # no −0
+        inverse = pinv(check.dense(check.matrix(A))) + 0.0  # no −0
     check.need(np.isfinite(inverse).all(), "the pseudo-inverse of A overflows", "a larger A")
     return inverse
 
@@ -623,27 +512,32 @@ def _as_block(A, start, n_oversamples, random_state):
     return A, k, np.hstack([known, multiply(A, random)])
 
 
-def _grow(A, X):
-    """Yield Q, P and AP: orthonormal bases of X, (AAᵀ)X, (AAᵀ)²X, … and of Aᵀ times them.
-
-    Once X has no new direction to offer, no other block will.
-    """
-    negligible = NEGLIGIBLE * column_lengths(X).max(initial=0)  # ‖Aω‖ is about ‖A‖
-    Q, P, AP = (np.empty((side, 0)) for side in (*A.shape, A.shape[0]))
-    for n in count():
-        Q_new = new_directions(Q, X, negligible)
-        if n and not Q_new.size:
-            return
-        P_new = new_directions(P, multiply(A.T, Q_new), negligible)
-        X = multiply(A, P_new)
-        Q, P, AP = np.hstack([Q, Q_new]), np.hstack([P, P_new]), np.hstack([AP, X])
-        yield Q, P, AP
+def _power(A, X):
+    """Yield Q, P, R and AP, where Q is a basis of X and PR = AᵀQ, and go on with X = AP."""
+    while True:
+        Q, _ = np.linalg.qr(X)
+        P, R = np.linalg.qr(multiply(A.T, Q))
+        X = multiply(A, P)
+        yield Q, P, R, X
 
 
-def _complete(U, k):
-    """Return the orthonormal columns of U, followed by as many more as make k."""
-    extra = np.random.default_rng(0).standard_normal((U.shape[0], k - U.shape[1]))
-    return np.hstack([U, new_directions(U, extra, NEGLIGIBLE)])
+def _best_triples(n_iter, k, Q, P, R, AP, turned=False):
+    """Return the k best triples in the spans of Q and P (see `block_power_steps`), or of Aᵀ."""
+    W, singular_values, Zt = np.linalg.svd(R.T)
+    U, V, singular_values = Q @ W[:, :k], P @ Zt[:k].T, singular_values[:k]
+    residuals = column_lengths(AP @ Zt[:k].T - U * singular_values)
+    U, V = (V, U) if turned else (U, V)
+    return SVDStep(n_iter, _signed(U, singular_values, V.T), residuals)
+
+
+def _gram(A):
+    """Return AAᵀ as an operator, in a unit in which squares neither overflow nor vanish."""
+    size = rough_norm(A) or 1.0
+
+    def product(x):
+        return multiply(A, multiply(A.T, x) / size) / size
+
+    return LinearOperator(2 * A.shape[:1], product, matmat=product, dtype=np.float64)
 
 
 def _signed(U, singular_values, Vt):
@@ -654,33 +548,10 @@ def _signed(U, singular_values, Vt):
     return SVD(U * signs, singular_values, Vt * signs[:, None])
 
 
-def _step(n_iter, k, Q, P, AP):
-    """Return the k best triples in the spans of Q and P.
-
-    With AᵀQ = PR, QᵀAP is the Rᵀ of `block_power_steps`. Where A has a rank below k, zeros and
-    fitting vectors fill them up.
-    """
-    W, singular_values, Zt = np.linalg.svd(Q.T @ AP, full_matrices=False)
-    W, singular_values, Zt = W[:, :k], singular_values[:k], Zt[:k]
-    U, padding = Q @ W, (0, k - len(singular_values))
-    residuals = np.pad(column_lengths(AP @ Zt.T - U * singular_values), padding)
-    U, V = _complete(U, k), _complete(P @ Zt.T, k)
-    return SVDStep(n_iter, _signed(U, np.pad(singular_values, padding), V.T), residuals)
-
-
 def _full_svd(A, k):
-    if sparse.issparse(A):
-        A = A.toarray()
-    elif not isinstance(A, np.ndarray):  # the shorter side has the smaller identity matrix
-        m, n = A.shape
-        A = multiply(A.T, np.eye(m)).T if m < n else multiply(A, np.eye(n))
     U, singular_values, Vt = svd(A, full_matrices=False)
     triples = _signed(U[:, :k], singular_values[:k], Vt[:k])
     return SVDResult(0, triples, np.zeros(k), True, "decomposed in full")
-
-
-def _half_precision(shape):
-    return sqrt(max(shape) * np.finfo(float).eps)
 
 
 def _check_transposable(A):

@@ -166,7 +166,6 @@ CALLS = {
         **{"max_iter": 20, "random_state": 0},
     },
     "descent.largest_curvature": {"H": S, "random_state": 0},
-    "eigen.characteristic_polynomial": {"A": S},
     "eigen.convergence_rate": {"A": S},
     "eigen.davidson_steps": {"A": S, "start": 2, "random_state": 0},
     "eigen.deflate": {"A": S, "eigenvalue": 2.0, "eigenvector": v},
@@ -176,7 +175,6 @@ CALLS = {
     "eigen.orthogonal_steps": {"A": S, "start": S[:, :2]},
     "eigen.power_iteration": {"A": S, "start": v, "random_state": 0},
     "eigen.power_steps": {"A": S, "start": v, "random_state": 0},
-    "eigen.rayleigh_quotient": {"A": S, "v": v},
     "eigen.top_eigenpairs": {"A": S, "k": 2, "random_state": 0},
     "factorization.FactorizationProblem": {"X": X, "mask": MASK, "regularization": 0.1},
     "factorization.joint_critical_learning_rate": {"X": X, "random_state": 0},
@@ -198,7 +196,6 @@ CALLS = {
     "nmf.NMF": {"n_components": 2, "random_state": 0, "max_iter": 2000},
     "nmf.NMF.fit": {"X": X},
     "nmf.NMF.fit_transform": {"X": X},
-    "nmf.NMF.inverse_transform": {"W": U},
     "nmf.NMF.transform": {"X": X},
     "nmf.NMFProblem": {"X": X, "penalty_W": (0.1, 0.1), "penalty_H": (0.1, 0.1)},
     "nmf.initial_factors": {"X": X, "k": 2, "random_state": 0},
@@ -231,7 +228,6 @@ CALLS = {
     "sequential.rmse": {"actual": TABLES, "forecast": TABLES + 1},
     "sequential.rolling_forecast": {"model": sequential.LastValue(), "X": TABLES, "start": 5},
     "sequential.rollout_steps": {"problem": PROBLEMS["rollout"], "start": ROLLOUT},
-    "svd.block_krylov_steps": {"A": X, "start": 2, "random_state": 0},
     "svd.block_krylov_svd": {"A": X, "k": 2, "random_state": 0},
     "svd.block_power_steps": {"A": X, "start": 2, "random_state": 0},
     "svd.break_even_rank": {"m": 6, "n": 4},
@@ -239,19 +235,17 @@ CALLS = {
     "svd.left_vectors": {"A": S, "V": np.eye(3), "singular_values": v[::-1]},
     "svd.low_rank_approximation": {"A": X, "k": 2},
     "svd.marchenko_pastur_median": {"beta": 0.5},
-    "svd.numerical_rank": {"singular_values": v[::-1], "shape": (6, 3)},
     "svd.optimal_hard_threshold": {"shape": (6, 4), "noise": 0.5},
     "svd.pseudo_inverse": {"A": X},
     "svd.randomized_svd": {"A": X, "k": 2, "random_state": 0},
     "svd.storage": {"m": 6, "n": 4, "k": 2},
-    "svd.svd_from_eigen": {"A": X},
     "svd.truncated_svd": {"A": X, "k": 2, "random_state": 0},
 }
 
 # Called in the innermost loops, with arrays that their callers have checked; or a base of classes.
 INNER = {
     *("descent.SmoothProblem", "descent.total_length", "eigen.column_lengths", "eigen.multiply"),
-    *("eigen.new_directions", "eigen.rough_norm"),
+    "eigen.rough_norm",
     *("factorization.factor_gradient", "losses.Loss", "losses.error_at", "losses.loss_at"),
     *("nmf.coordinate_sweep", "nmf.entries_of_product", "sequential.RollingForecast"),
 }

@@ -17,7 +17,6 @@ from sklearn.utils.extmath import randomized_svd as sklearn_randomized_svd
 from mflib.iteration import nth, take
 from mflib.svd import (
     SVD,
-    block_krylov_steps,
     block_krylov_svd,
     block_power_steps,
     break_even_rank,
@@ -25,12 +24,10 @@ from mflib.svd import (
     left_vectors,
     low_rank_approximation,
     marchenko_pastur_median,
-    numerical_rank,
     optimal_hard_threshold,
     pseudo_inverse,
     randomized_svd,
     storage,
-    svd_from_eigen,
     truncated_svd,
 )
 
@@ -70,7 +67,7 @@ MATRICES = {
 METHODS = {
     "full": partial(truncated_svd, method="full"),
     "auto": truncated_svd,
-    "Davidson": partial(truncated_svd, method="davidson", tol=1e-9),
+    "Davidson": lambda A, k, **options: truncated_svd(sparse.csr_array(A), k, tol=1e-9, **options),
     "randomized": partial(randomized_svd, n_iter=60),
     "Krylov": partial(block_krylov_svd, n_iter=20),
 }
@@ -99,16 +96,15 @@ def test_every_method_finds_the_singular_triples(name, method):
         assert_is_svd(A, METHODS[method](A, k, random_state=0), k)
 
 
-@pytest.mark.parametrize("method", ["davidson", "full", "auto"])
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
-def test_sparse_matrices_and_operators_give_what_arrays_give(form, method):
+def test_sparse_matrices_and_operators_give_what_arrays_give(form):
     S = form(sparse.random_array((80, 50), density=0.1, rng=np.random.default_rng(0)))
     expected = truncated_svd(S.toarray(), 4, method="full")
     operator = aslinearoperator(S)
     for A in (S, S.T, operator, operator.T):
-        result = truncated_svd(A, 4, method=method, tol=1e-9, max_iter=2000, random_state=0)
+        result = truncated_svd(A, 4, tol=1e-9, max_iter=2000, random_state=0)
         assert_allclose(result.singular_values, expected.singular_values, rtol=1e-9)
-    result = truncated_svd(S, 4, method=method, tol=1e-9, max_iter=2000, random_state=0)
+    result = truncated_svd(S, 4, tol=1e-9, max_iter=2000, random_state=0)
     assert_is_svd(S.toarray(), result, 4)
     assert_allclose(low_rank_approximation(S, 4, tol=1e-9), expected.approximation(), atol=1e-7)
 
@@ -160,13 +156,14 @@ def test_krylov_ends_with_the_exact_triples_whatever_shape_rank_and_block(m, n, 
     k = data.draw(st.integers(1, min(m, n)))
     n_oversamples = data.draw(st.integers(0, 5))
     A = random_matrix(m, n, rank, seed)
-    *_, step = block_krylov_steps(A, k, n_oversamples=n_oversamples, random_state=seed)
-    assert_is_svd(A, step, k, rtol=1e-10)
+    options = {"n_oversamples": n_oversamples, "n_iter": 100, "random_state": seed}
+    assert_is_svd(A, block_krylov_svd(A, k, **options), k, rtol=1e-10)
 
 
 def test_krylov_ends_at_once_where_all_is_zero():
-    (step,) = take(block_krylov_steps(np.zeros((4, 3)), 2), 2)
-    assert_is_svd(np.zeros((4, 3)), step, 2)
+    result = block_krylov_svd(np.zeros((4, 3)), 2)
+    assert result.n_iter == 0
+    assert_is_svd(np.zeros((4, 3)), result, 2)
 
 
 @settings(max_examples=40)
@@ -176,7 +173,7 @@ def test_iterates_grow_towards_the_singular_values_and_krylov_leads(seed, k, n_o
     exact = np.linalg.svd(A, compute_uv=False)[:k]
     options = {"n_oversamples": n_oversamples, "random_state": seed}
     power = take(block_power_steps(A, k, **options), 8)
-    krylov = take(block_krylov_steps(A, k, **options), 8)
+    krylov = [block_krylov_svd(A, k, n_iter=q, **options) for q in range(8)]
     for steps in (power, krylov):
         values = np.array([step.singular_values for step in steps])
         assert (np.diff(values, axis=0) >= -1e-12).all()
@@ -212,10 +209,10 @@ def test_randomized_svd_is_as_accurate_as_scikit_learns():
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
-@pytest.mark.parametrize("method", ["auto", "davidson"])
-def test_truncated_svd_keeps_its_promise_of_accuracy(method, tol):
+@pytest.mark.parametrize("kind", [np.asarray, aslinearoperator])
+def test_truncated_svd_keeps_its_promise_of_accuracy(kind, tol):
     A = random_matrix(400, 300, 300, decay=0.95)
-    result = truncated_svd(A, 8, method=method, tol=tol, random_state=0)
+    result = truncated_svd(kind(A), 8, tol=tol, random_state=0)
     U, singular_values, Vt = result
     assert result.converged
     assert result.residuals.max() <= tol * singular_values[0]
@@ -243,12 +240,13 @@ def test_it_takes_no_more_steps_than_allowed(max_iter):
 
 def test_a_result_says_how_it_ended():
     A = np.random.default_rng(0).standard_normal((300, 250))
-    short = truncated_svd(A, 20, method="davidson", max_iter=2)
+    S = sparse.csr_array(A)
+    short = truncated_svd(S, 20, max_iter=2)
     assert not short.converged
     assert re.match(r"not converged after 2 steps: a residual is .* σ₁, above tol", short.message)
     with pytest.warns(ConvergenceWarning, match="not converged after 2 steps"):
-        low_rank_approximation(A, 20, method="davidson", max_iter=2)
-    done = truncated_svd(A, 3, method="davidson", tol=1e-2)
+        low_rank_approximation(S, 20, max_iter=2)
+    done = truncated_svd(S, 3, tol=1e-2)
     assert done.converged
     assert done.message == f"converged after {done.n_iter} steps"
     assert randomized_svd(A, 3, n_iter=4).message == "stopped as planned after 4 steps"
@@ -258,17 +256,15 @@ def test_a_result_says_how_it_ended():
 
 @settings(max_examples=30)
 @given(seed=SEEDS, k=st.integers(1, 8), n=st.integers(0, 5), n_oversamples=st.integers(0, 3))
-@pytest.mark.parametrize("steps", [block_power_steps, block_krylov_steps])
-def test_an_iterate_of_either_method_is_a_start(steps, seed, k, n, n_oversamples):
+def test_an_iterate_is_a_start(seed, k, n, n_oversamples):
     A = np.random.default_rng(seed).standard_normal((40, 25))
     exact = np.linalg.svd(A, compute_uv=False)[:k]
-    for other in (block_power_steps, block_krylov_steps):
-        begin = nth(other(A, k, random_state=seed), n)
-        options = {"n_oversamples": n_oversamples, "random_state": seed}
-        first, *_, second = 2 * take(steps(A, begin, **options), 2)  # one, if that is exact
-        assert (first.singular_values >= begin.singular_values - 1e-12).all()
-        assert (second.singular_values >= first.singular_values - 1e-12).all()
-        assert (second.singular_values <= exact + 1e-12).all()
+    begin = nth(block_power_steps(A, k, random_state=seed), n)
+    options = {"n_oversamples": n_oversamples, "random_state": seed}
+    first, second = take(block_power_steps(A, begin, **options), 2)
+    assert (first.singular_values >= begin.singular_values - 1e-12).all()
+    assert (second.singular_values >= first.singular_values - 1e-12).all()
+    assert (second.singular_values <= exact + 1e-12).all()
     same = take(block_power_steps(A, k, n_oversamples=0, random_state=seed), n + 2)[n:]
     again = take(block_power_steps(A, same[0], n_oversamples=0), 2)
     for one, step in zip(same, again, strict=True):  # without random columns it is the same run
@@ -276,13 +272,12 @@ def test_an_iterate_of_either_method_is_a_start(steps, seed, k, n, n_oversamples
         assert_allclose(one.approximation(), step.approximation(), atol=1e-6)
 
 
-@pytest.mark.parametrize("steps", [block_power_steps, block_krylov_steps])
-def test_results_and_factors_are_starts_whatever_their_rank(steps):
+def test_results_and_factors_are_starts_whatever_their_rank():
     A = MATRICES["rank 3, tall"]
-    for begin in (truncated_svd(A, 5), svd_from_eigen(A), tuple(truncated_svd(A, 5))):
-        assert_is_svd(A, next(steps(A, begin)), len(begin[1]) if isinstance(begin, tuple) else 5)
+    for begin in (truncated_svd(A, 5), tuple(truncated_svd(A, 5)), block_krylov_svd(A, 5)):
+        assert_is_svd(A, next(block_power_steps(A, begin)), 5)
     for begin in (truncated_svd(np.zeros((7, 4)), 3), truncated_svd(np.zeros((7, 4)), 4)):
-        assert_allclose(next(steps(np.zeros((7, 4)), begin)).singular_values, 0)
+        assert_allclose(next(block_power_steps(np.zeros((7, 4)), begin)).singular_values, 0)
 
 
 def test_an_iterate_cannot_be_written_to_and_says_in_one_line_what_it_is():
@@ -302,7 +297,6 @@ def test_results_are_reproducible_and_signs_follow_one_rule(method):
     assert all(np.array_equal(a, b) for a, b in zip((U, singular_values, Vt), again, strict=True))
     assert (Vt[np.arange(5), abs(Vt).argmax(axis=1)] > 0).all()
     assert_allclose(Vt, truncated_svd(A, 5, method="full").Vt, atol=1e-6)
-    assert_allclose(svd_from_eigen(A).Vt[:5], Vt, atol=1e-6)
     flipped = METHODS[method](-A, 5, random_state=0)
     assert_allclose(flipped.U, -U, atol=1e-6)
     assert_allclose(flipped.Vt, Vt, atol=1e-6)
@@ -318,23 +312,9 @@ def test_rounding_noise_does_not_break_ties_of_the_sign_rule():
             assert_allclose(triples.U[:, 0], -u, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", MATRICES)
-def test_svd_from_eigen_is_right_to_half_precision(name):
-    A = MATRICES[name]
-    U, singular_values, Vt = svd_from_eigen(A)
-    exact = np.linalg.svd(A, compute_uv=False)
-    assert_allclose(singular_values, exact, atol=2e-7 * exact[0])
-    assert_allclose((U * singular_values) @ Vt, A, atol=2e-7 * exact[0])
-    Z = U if A.shape[0] < A.shape[1] else Vt.T
-    assert_allclose(Z.T @ Z, np.eye(len(exact)), atol=1e-12)
-    sparse_route = svd_from_eigen(sparse.csr_array(A)).singular_values
-    assert_allclose(sparse_route, singular_values, atol=2e-7 * exact[0])
-
-
 def test_the_source_example_to_three_decimals():
-    for triples in (svd_from_eigen(SLIDE), truncated_svd(SLIDE, 4), block_krylov_svd(SLIDE, 4)):
+    for triples in (truncated_svd(SLIDE, 4), block_krylov_svd(SLIDE, 4)):
         assert_allclose(triples.singular_values.round(2), [14.74, 4.10, 0, 0])
-        assert numerical_rank(triples.singular_values, SLIDE.shape) == 2
         assert_allclose(triples.approximation(2).round(3) + 0.0, SLIDE)
         assert_allclose(triples.U.T @ triples.U, np.eye(4), atol=1e-12)
     assert_allclose(low_rank_approximation(SLIDE, 2), SLIDE, atol=1e-12)
@@ -351,16 +331,11 @@ def test_dividing_by_a_zero_singular_value_is_a_wreck_and_left_vectors_is_not():
     assert_allclose((U * singular_values) @ V.T, SLIDE, atol=1e-12)
 
 
-def test_the_eigen_route_loses_what_lies_below_the_root_of_the_precision():
-    A = lauchli(3, 1e-9)  # σ = √(3 + 1e-18), 1e-9, 1e-9
-    assert_allclose(svd_from_eigen(A).singular_values, [np.sqrt(3), 0, 0], rtol=1e-12)
+def test_singular_values_below_the_root_of_the_precision_keep_their_digits():
+    A = lauchli(3, 1e-9)  # σ = √(3 + 1e-18), 1e-9, 1e-9: lost in AᵀA
     for direct in (truncated_svd, block_krylov_svd, randomized_svd):
         singular_values = direct(A, 3).singular_values
         assert_allclose(singular_values, [np.sqrt(3), 1e-9, 1e-9], rtol=1e-5)
-    A = random_matrix(20, 6, 6, decay=0.1)  # σ = 1, …, 1e-5: the error of the last is ε/1e-5
-    error = abs(svd_from_eigen(A).singular_values - 10.0 ** -np.arange(6))
-    assert error[0] < 1e-14
-    assert 1e-13 < error[5] < 1e-10
 
 
 @settings(max_examples=50)
@@ -373,12 +348,12 @@ def test_eckart_young(m, n, data, seed):
     best = low_rank_approximation(A, k)
     assert np.linalg.matrix_rank(best, tol=1e-10) == k
     other = A @ (P := np.linalg.qr(rng.standard_normal((n, k)))[0]) @ P.T
-    for ord in ("fro", 2):
-        error = eckart_young_error(singular_values, k, ord=ord)
+    tail = np.append(singular_values[k:], 0)
+    for ord, error in (("fro", eckart_young_error(singular_values, k)), (2, tail[0])):
         assert_allclose(np.linalg.norm(A - best, ord), error, atol=1e-12)
         assert np.linalg.norm(A - other, ord) >= error - 1e-12
-        assert_allclose(eckart_young_error(singular_values, 0, ord=ord), np.linalg.norm(A, ord))
-        assert eckart_young_error(singular_values, min(m, n), ord=ord) == 0
+    assert_allclose(eckart_young_error(singular_values, 0), np.linalg.norm(A))
+    assert eckart_young_error(singular_values, min(m, n)) == 0
 
 
 @pytest.mark.parametrize("name", sorted(MATRICES.keys() - {"Hilbert", "graded", "tiny"}))
@@ -393,14 +368,9 @@ def test_pseudo_inverse_satisfies_penroses_four_equations_and_agrees_with_numpy(
     assert_allclose(X, np.linalg.pinv(A), atol=1e-8 * (abs(X).max() or 1))
 
 
-def test_rank_at_a_tolerance():
-    assert numerical_rank([0, 0], (2, 3)) == 0
-    assert numerical_rank([1, 1e-3, 1e-6], (5, 3)) == 3
-    assert numerical_rank([1, 1e-3, 1e-6], (5, 3), rtol=1e-4) == 2
-    assert_allclose(pseudo_inverse(np.diag([1, 1e-3]), rtol=1e-2), np.diag([1.0, 0]))
-    assert_allclose(
-        SVD(np.eye(2), np.array([3.0, 1]), np.eye(2)).approximation(0), np.zeros((2, 2))
-    )
+def test_of_no_triples_the_sum_is_zero():
+    triples = SVD(np.eye(2), np.array([3.0, 1]), np.eye(2))
+    assert_allclose(triples.approximation(0), np.zeros((2, 2)))
 
 
 @given(m=st.integers(1, 500), n=st.integers(1, 500))
@@ -458,31 +428,32 @@ REFUSALS = {
     "k is 4; at most 3 is needed": lambda: randomized_svd(A, 4),
     "k is 1.5; a whole number": lambda: block_krylov_svd(A, 1.5),
     "method is 'lanczos'; use one of 'auto'": lambda: truncated_svd(A, 1, method="lanczos"),
+    "A is sparse or an operator; an array is needed": lambda: truncated_svd(
+        sparse.csr_array(A), 1, method="full"
+    ),
     "tol is -1; at least 0 is needed": lambda: truncated_svd(A, 1, tol=-1),
     "tol is nan; a finite real number": lambda: truncated_svd(A, 1, tol=float("nan")),
     "max_iter is -1; at least 0": lambda: truncated_svd(A, 1, max_iter=-1),
     "n_iter is -1; at least 0": lambda: randomized_svd(A, 1, n_iter=-1),
     "n_oversamples is -1; at least 0": lambda: randomized_svd(A, 1, n_oversamples=-1),
-    "A has 1 entry that is NaN": lambda: svd_from_eigen([[1, np.nan]]),
+    "A has 1 entry that is NaN": lambda: pseudo_inverse([[1, np.nan]]),
     "A has shape (3,); a matrix": lambda: pseudo_inverse([1, 2, 3]),
     "A is sparse or an operator": lambda: pseudo_inverse(sparse.eye_array(3)),
-    "A is an operator; an array or a sparse matrix is needed": lambda: svd_from_eigen(OPERATOR),
     "A is an operator without a transpose": lambda: truncated_svd(OPERATOR, 1),
     "V has shape (3, 1); (3, 2) is needed": lambda: left_vectors(A, A[:3, :1], [1, 0]),
     "the number of columns of V is 6; at most 4": lambda: left_vectors(
         SLIDE, np.eye(6), np.ones(6)
     ),
     "V is sparse or an operator; an array": lambda: left_vectors(A, sparse.eye_array(3), [1, 0, 0]),
-    "shape is 3; a tuple of 2 whole numbers is needed": lambda: numerical_rank([1], 3),
+    "shape is 3; a tuple of 2 whole numbers is needed": lambda: optimal_hard_threshold(3, noise=1),
     "shape is (3, 4, 5); a tuple of 2": lambda: optimal_hard_threshold((3, 4, 5), noise=1),
-    "a side of shape is 2.5; a whole number": lambda: numerical_rank([1], (2.5, 2)),
+    "a side of shape is 2.5; a whole number": lambda: optimal_hard_threshold((2.5, 2), noise=1),
     "singular_values has masked entries": lambda: eckart_young_error(
         np.ma.masked_less([2, 1], 2), 1
     ),
     "singular_values is not an array": lambda: eckart_young_error([[2], 1], 1),
     "singular_values has 1 entry that is NaN": lambda: eckart_young_error([np.nan], 1),
     "singular_values must be at least 0": lambda: eckart_young_error([1, 2], 1),
-    "ord is 'nuc'; use one of 'fro', 2": lambda: eckart_young_error([2, 1], 1, ord="nuc"),
     "pass either noise (if known)": lambda: optimal_hard_threshold((3, 4)),
     "noise is -1; at least 0 is needed": lambda: optimal_hard_threshold((3, 4), noise=-1),
     "singular_values has shape (2,); (3,) is needed": lambda: optimal_hard_threshold(
@@ -490,7 +461,6 @@ REFUSALS = {
     ),
     "beta is 2.0; a number from 0 to 1": lambda: marchenko_pastur_median(2),
     "beta is 0; a number above 0": lambda: marchenko_pastur_median(0),
-    "rtol is -1; at least 0 is needed": lambda: numerical_rank([1], (1, 1), rtol=-1),
     "the start has factors of shapes (4, 1) and (1,) and (1, 9); (4, k)": lambda: block_power_steps(
         A, truncated_svd(np.ones((4, 9)), 1)
     ),
@@ -513,14 +483,4 @@ def test_overflow_is_refused():
 
 def test_an_overflowing_inverse_is_refused():
     with pytest.raises(ValueError, match="pseudo-inverse of A overflows; a larger A is needed"):
-        pseudo_inverse(np.diag([1e-310, 1e-311]), rtol=0)
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_full_decomposition_needs_no_identity_of_the_longer_side(turned):
-    A = sparse.random_array((4, 200_000), density=1e-4, rng=0, format="csr")
-    expected = np.sqrt(np.linalg.eigvalsh((A @ A.T).toarray())[::-1])
-    A = A.T if turned else A
-    for kind in (A, aslinearoperator(A)):  # an identity of 200,000 rows would take 298 GiB
-        result = truncated_svd(kind, 2, method="full")
-        assert_allclose(result.singular_values, expected[:2])
+        pseudo_inverse(np.diag([1e-310, 1e-311]))
