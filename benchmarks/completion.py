@@ -17,7 +17,15 @@ from measure import Row, installed, peer, race, show
 from scipy import sparse
 from sklearn.model_selection import KFold
 
-from mflib.completion import ALS, SGD, BayesianALS, ImplicitALS
+from mflib.completion import (
+    ALS,
+    SGD,
+    BayesianALS,
+    CompletionProblem,
+    ImplicitALS,
+    ObservedEntries,
+    initial_factors,
+)
 from mflib.datasets import fetch_movielens_100k, make_film_club
 
 SHAPE = 943, 1682
@@ -38,8 +46,17 @@ def load():
 # another one that predicts.
 
 
-def mflib(estimator):
-    return lambda pairs, values: lambda: estimator.fit(pairs, values).predict
+def mflib(estimator, scale=None):
+    """Fit an estimator, from a start of that scale or its own."""
+
+    def prepare(pairs, values):
+        start = None
+        if scale is not None:
+            problem = CompletionProblem(ObservedEntries(pairs, values), biases=True)
+            start = initial_factors(problem, estimator.rank, scale=scale, **SINGLE)
+        return lambda: estimator.fit(pairs, values, start=start).predict
+
+    return prepare
 
 
 def surprise_svd(k):
@@ -108,13 +125,13 @@ def contenders():
     """Yield what is compared: title, package of the peer, our fit and the peer's."""
     for k in (20, 100):
         textbook = {"regularization": 0.02, "max_iter": 20, **SINGLE}
-        ours = SGD(k, learning_rate=0.005, init_scale=0.1, **textbook)
+        ours = mflib(SGD(k, learning_rate=0.005, **textbook), scale=0.1)
         yield f"SGD, k = {k}, settings of Surprise", "scikit-surprise", ours, surprise_svd(k)
-        ours = SGD(k, learning_rate=0.01, **textbook)
+        ours = mflib(SGD(k, learning_rate=0.01, **textbook))
         yield f"SGD, k = {k}, settings of cornac", "cornac", ours, cornac_mf(k)
     for k in (20, 50):
         options = {"regularization": 14, "weighting": "constant", **SINGLE}
-        ours = ALS(k, solver="compiled", max_iter=6, **options)
+        ours = mflib(ALS(k, solver="compiled", max_iter=6, **options))
         yield (
             f"ALS, k = {k}, λ = 14, compiled, 6 iterations / 10, exact",
             "cmfrec",
@@ -128,8 +145,8 @@ def contenders():
             cmfrec_als(k, 14, True),
         )
 
-    yield "SGD at its defaults", "scikit-surprise", SGD(**SINGLE), surprise_svd(100)
-    yield "ALS at its defaults", "cmfrec", ALS(**SINGLE), cmfrec_als(40, 10, True)
+    yield "SGD at its defaults", "scikit-surprise", mflib(SGD(**SINGLE)), surprise_svd(100)
+    yield "ALS at its defaults", "cmfrec", mflib(ALS(**SINGLE)), cmfrec_als(40, 10, True)
 
 
 MODULES = {"scikit-surprise": "surprise"}
@@ -178,12 +195,12 @@ def rows():
         if not installed(MODULES.get(package, package)):
             print(f"{package} is not installed: left out")
             continue
-        fits = {"ours": mflib(ours)(pairs, values), "theirs": theirs(pairs, values)}
+        fits = {"ours": ours(pairs, values), "theirs": theirs(pairs, values)}
         seconds, found = race(fits)
         quality = " / ".join(error(predict) for predict in found.values())
         yield Row(title, peer(package), *seconds.values(), f"RMSE {quality}")
     fits = {
-        "ours": mflib(BayesianALS(random_state=0))(pairs, values),
+        "ours": mflib(BayesianALS(15, random_state=0))(pairs, values),
         "theirs": mflib(SGD(100, regularization=0.07, **SINGLE))(pairs, values),
     }
     seconds, found = race(fits, 1)

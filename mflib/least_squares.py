@@ -18,9 +18,7 @@ Y. Zhou, D. Wilkinson, R. Schreiber and R. Pan, Large-scale parallel collaborati
 Netflix prize, AAIM, 2008.
 """
 
-from collections.abc import Iterator
 from functools import cache
-from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,7 +26,7 @@ from scipy import sparse
 
 from mflib import _validation as check
 from mflib._compiled import compiled
-from mflib.iteration import MEMORY, Iterate, blocks_of_rows, drive, record
+from mflib.iteration import MEMORY, blocks_of_rows
 from mflib.nmf import coordinate_sweep
 
 LOST = 1e3  # times eps: below it an eigenvalue of a sum of many products is rounding
@@ -243,64 +241,38 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     return solutions.swapaxes(1, 2).reshape(targets.shape)
 
 
-@record
-class SweepStep(Iterate):
-    """One iterate of coordinate descent: the rows, and by how much the sweep moved an entry."""
-
-    algorithm = "coordinate descent"
-
-    rows: np.ndarray
-    change: float
-
-
-def sweep_steps(
-    grams: np.ndarray, targets: np.ndarray, start: np.ndarray, **options
-) -> Iterator[SweepStep]:
-    """Yield rows that come closer to the minimum of ½ uᵀGᵢu − tᵢᵀu + l1 Σ|u|, for ever.
+def minimise_rows(
+    grams: np.ndarray, targets: np.ndarray, start: np.ndarray, *, max_iter: int = 1000, **options
+) -> np.ndarray:
+    """Return rows that minimise ½ uᵀGᵢu − tᵢᵀu + l1 Σ|u|, by coordinate descent.
 
     Every sweep sets each entry in turn to its minimum with the others fixed, so no sweep makes a
-    row worse.
+    row worse. The last one is that which moves no entry by more than rounding.
 
     Parameters
     ----------
     grams, targets : as for `solve_rows`
-    start : (m, k) array, or an iterate
+    start : (m, k) array
         Of real numbers; it stays as it is.
+    max_iter : int
+        Largest number of sweeps.
     l1, lower : as for `coordinate_sweep`
         By default no penalty, and u ≥ 0.
 
-    Yields
-    ------
-    SweepStep
-        `change` is infinite at the start, and relative to the largest entry.
-    """
-    rows, change = getattr(start, "rows", start), np.inf
-    for n_iter in count():
-        yield SweepStep(n_iter, rows, change)
-        before, rows = rows, rows.copy()
-        coordinate_sweep(grams, targets, rows, **options)
-        moved, size = float(np.abs(rows - before).max()), float(np.abs(before).max())
-        change = moved / max(size, 5e-324)  # infinite where all rows were zero
-
-
-def minimise_rows(
-    grams: np.ndarray, targets: np.ndarray, start: np.ndarray, *, max_iter: int = 1000, **options
-) -> np.ndarray:
-    """Return rows that another sweep of `sweep_steps` would not move, or the last ones.
-
-    Parameters
-    ----------
-    grams, targets, start, l1, lower : as for `sweep_steps`
-    max_iter : int
-        Largest number of sweeps.
+    Returns
+    -------
+    (m, k) array
 
     Examples
     --------
     >>> minimise_rows(np.eye(2), np.array([[2.0, -1.0]]), np.ones((1, 2)))
     array([[2., 0.]])
     """
-    small_change = max(1e-9, 10 * np.finfo(targets.dtype).eps)
-    steps = sweep_steps(grams, targets, start, **options)
-    # stops at NaN, which would stay
-    run = drive(steps, max_iter, lambda step: not step.change > small_change)
-    return run.step.rows
+    small_change, rows = max(1e-9, 10 * np.finfo(targets.dtype).eps), start.copy()
+    for _ in range(max_iter):
+        before = rows.copy()
+        coordinate_sweep(grams, targets, rows, **options)
+        # written so that it stops at NaN, which would stay
+        if not np.abs(rows - before).max() > small_change * np.abs(before).max():
+            break
+    return rows

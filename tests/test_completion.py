@@ -74,34 +74,13 @@ def test_both_views_hold_every_entry(seed, n_entries):
     assert_array_equal(entries.column_counts, np.diff(entries.by_column.indptr))
 
 
-def test_all_sources_give_the_same_entries():
+def test_a_table_with_gaps_gives_the_entries_that_it_has():
     X = np.array([[1, np.nan, 0], [np.nan, 2, np.nan]])
-    dense = ObservedEntries.from_dense(X)
-    frame = pd.DataFrame(X, index=["a", "b"], columns=[1990, 2000, 2010])
-    tidy = frame.rename_axis("who").reset_index().melt("who", var_name="year").dropna()
-    stored = sparse.coo_array(([1.0, 0.0, 2.0], ([0, 0, 1], [0, 2, 1])), shape=(2, 3))
-    sources = [
-        dense,
-        ObservedEntries.from_sparse(stored),  # a stored zero is an observed zero
-        ObservedEntries.from_frame(frame),
-        ObservedEntries.from_frame(tidy, row="who", column="year", value="value"),
-    ]
-    for entries in sources:
-        assert entries.shape == (2, 3)
+    for table in (X, pd.DataFrame(X), np.ma.masked_invalid(X)):
+        entries = ObservedEntries.from_dense(table)
+        assert entries.pairs.tolist() == [[0, 0], [0, 2], [1, 1]]
         assert_array_equal(entries.by_row.toarray(), np.nan_to_num(X))
-        assert_array_equal(entries.row_counts, [2, 1])
-    for entries in sources[2:]:
-        assert entries.row_labels.tolist() == ["a", "b"]
-        assert entries.column_labels.tolist() == [1990, 2000, 2010]
-    assert repr(dense) == "<3 observed entries of a 2×3 matrix (50.00%)>"
-
-
-def test_duplicates_in_a_sparse_matrix_are_summed_and_the_matrix_is_left_as_it_is():
-    twice = sparse.csr_array((np.array([1.0, 3.0]), [0, 0], [0, 2]), shape=(1, 1))
-    small = sparse.coo_array((np.array([100, 100], np.int8), ([0, 0], [0, 0])), shape=(1, 1))
-    assert ObservedEntries.from_sparse(twice).values.tolist() == [4]
-    assert ObservedEntries.from_sparse(small).values.tolist() == [200]
-    assert twice.data.tolist() == [1, 3]
+    assert repr(entries) == "<3 observed entries of a 2×3 matrix (50.00%)>"
 
 
 def test_a_change_of_type_leaves_the_old_entries():
@@ -111,39 +90,6 @@ def test_a_change_of_type_leaves_the_old_entries():
     assert single.by_row.dtype == np.float32
     assert entries.by_row is view
     assert_allclose(single.values, entries.values, rtol=1e-6)
-
-
-def test_a_frame_keeps_what_it_holds_and_nothing_else():
-    frame = pd.DataFrame({"who": ["b", "a", "c"], "film": [9, 2**40, 9], "stars": [1, 2, 3]})
-    frame["who"] = frame["who"].astype("category")
-    frame["film"] = frame["film"].astype("Int64")
-    frame["stars"] = frame["stars"].astype("Int64")
-    columns = {"row": "who", "column": "film", "value": "stars"}
-    entries = ObservedEntries.from_frame(frame[frame["who"] != "a"], **columns)
-    assert entries.row_labels.tolist() == ["b", "c"]  # a category that nobody uses is no row
-    assert entries.column_labels.tolist() == [9]
-    assert entries.values.tolist() == [1, 3]
-    assert ObservedEntries.from_frame(frame, **columns).column_labels.tolist() == [9, 2**40]
-    for name, sentence in {
-        "who": "the columns 'who' and 'film' must have no missing labels",
-        "film": "the columns 'who' and 'film' must have no missing labels",
-        "stars": "values has 1 entry that is NaN or infinite",
-    }.items():
-        gap = frame.copy()
-        gap.loc[1, name] = pd.NA
-        with pytest.raises(ValueError, match=f"^{sentence}"):
-            ObservedEntries.from_frame(gap, **columns)
-
-
-def test_a_missing_value_in_a_table_of_whole_numbers_was_not_observed():
-    table = pd.DataFrame({"x": [1, None], "y": [2, 3]}, dtype="Int64", index=["Ann", "Eve"])
-    entries = ObservedEntries.from_frame(table)
-    assert entries.pairs.tolist() == [[0, 0], [0, 1], [1, 1]]
-    assert entries.values.tolist() == [1, 2, 3]
-    assert entries.row_labels.tolist() == ["Ann", "Eve"]
-    positions = pd.DataFrame({"who": [0, 1], "film": [1, 0]}, dtype="Int64")
-    assert ObservedEntries(positions, [1, 2]).pairs.tolist() == [[0, 1], [1, 0]]
-    assert ObservedEntries(positions, [1, 2]).row_labels is None
 
 
 @given(seeds)
@@ -182,13 +128,7 @@ def refuse_loss(loss):
         (lambda: ObservedEntries([[0, 2**40]], [1]), "pairs holds 1099511627776; positions end at"),
         (
             lambda: ObservedEntries([[0, 1], [1_500_000_000, 1], [2, 2]], [1, 2, 3]),
-            r"pairs holds 1500000000, but only 3 entries. Large ids .*from_frame\(...\)",
-        ),
-        (lambda: ObservedEntries([["a", "b"]], [1], labels="ab"), "pairs holds labels; further"),
-        (lambda: ObservedEntries(PAIRS, [1, 2], labels="a"), r"labels is 'a'; a pair \(those of"),
-        (
-            lambda: ObservedEntries(PAIRS, [1, 2], labels=(["a", "a"], list("abc"))),
-            r"labels\[0\] names some of them twice",
+            r"pairs holds 1500000000, but only 3 entries. Large ids are labels: hand",
         ),
         (lambda: ObservedEntries(PAIRS, [1]), r"values has shape \(1,\); \(2,\) is needed"),
         (lambda: ObservedEntries(PAIRS, [1, np.nan]), "values has 1 entry that is NaN or infinite"),
@@ -201,17 +141,8 @@ def refuse_loss(loss):
         (lambda: ObservedEntries(PAIRS, [1, 2], 3), "shape is 3; a tuple of 2 whole numbers"),
         (lambda: ObservedEntries(PAIRS, [1, 2], (2.5, 3)), "a side of shape is 2.5; a whole"),
         (lambda: ObservedEntries(PAIRS, [1, 1e50]).astype(np.float32), "values are too large for"),
-        (
-            lambda: ObservedEntries(PAIRS, [1, 2], labels=(None, "a")),
-            r"labels\[1\] has shape \(\); \(3,\)",
-        ),
         (lambda: ObservedEntries.from_dense([[1, np.inf]]), "X has 1 entry that is NaN or infin"),
         (lambda: ObservedEntries.from_dense([[np.nan]]), "pairs is empty"),
-        (lambda: ObservedEntries.from_sparse([[1]]), "X is a list; a SciPy sparse matrix is need"),
-        (
-            lambda: ObservedEntries.from_frame(pd.DataFrame([[1]]), row=0),
-            "the name of a column is None; use one of 0",
-        ),
         (lambda: CompletionProblem(PAIRS), "entries is a list; ObservedEntries is needed"),
         (lambda: begin(ENTRIES, regularization=-1), "regularization is -1; at least 0 is needed"),
         (lambda: begin(ENTRIES, weighting="n"), "weighting is 'n'; use one of 'count', 'constant'"),
@@ -639,7 +570,7 @@ def test_draws_are_refused_for_other_models():
         bayesian_als_steps(*begin(ENTRIES, non_negative=True))
     with pytest.raises(ValueError, match=r"^draws need the squared loss"):
         bayesian_als_steps(*begin(observe(loss="poisson"), loss="poisson"))
-    with pytest.raises(ValueError, match=r"^the loss of the start overflows"):
+    with pytest.raises(ValueError, match=r"^the loss of the start is (inf|nan); a finite"):
         bayesian_als_steps(PROBLEM, [1e200 * factor for factor in START])
 
 
@@ -680,7 +611,6 @@ def test_the_implicit_loss_is_that_of_the_whole_table(seed):
     U, V = factors = initial_factors(problem, 3, scale=1, random_state=seed % 2**31)
     assert problem.loss(factors) == pytest.approx((C * (U @ V.T - P) ** 2).sum() / 2)
     assert problem.penalty(factors) == pytest.approx(0.35 * ((U**2).sum() + (V**2).sum()))
-    assert problem.loss_at_zero(factors) == pytest.approx((C * P).sum() / 2)
 
 
 @given(seeds, st.sampled_from([np.float32, np.float64]), st.sampled_from([0.0, 0.01, 10.0]))

@@ -1,6 +1,5 @@
 """Lesson 5: the estimators keep scikit-learn's contract and say what they cannot know."""
 
-import copy
 import pickle
 
 import numpy as np
@@ -17,14 +16,13 @@ from mflib.completion import (
     ALS,
     SGD,
     BayesianALS,
-    GradientDescent,
     ImplicitALS,
     ObservedEntries,
     estimators,
 )
 from mflib.completion.entries import as_pairs
 
-MODELS = [ALS, SGD, GradientDescent]
+MODELS = [ALS, SGD]
 
 
 def ratings(seed=0, shape=(40, 30), n_entries=500):
@@ -50,7 +48,6 @@ def test_predictions_are_those_of_the_formula(model, options):
         assert model.mean_ == pytest.approx(VALUES.mean())
         expected += model.mean_ + model.row_bias_[rows] + model.column_bias_[columns]
     assert_allclose(model.predict(PAIRS), expected)
-    assert model.history_["loss"][-1] < model.history_["loss"][0]
     if options == {"non_negative": True}:
         assert min(model.U_.min(), model.V_.min()) >= 0
 
@@ -61,7 +58,6 @@ def test_predictions_are_those_of_the_formula(model, options):
         ALS(2, regularization=0.03),
         ALS(2, regularization=0.03, solver="compiled", dtype=np.float32),
         SGD(2, learning_rate=0.03, regularization=0.03, max_iter=200),
-        GradientDescent(2, learning_rate=0.02, regularization=0.03, max_iter=1000),
     ],
 )
 def test_held_out_entries_are_predicted(model):
@@ -118,16 +114,15 @@ def test_recommendations_are_the_highest_unseen_predictions(model):
     expected = [j for j in np.argsort(-everything, kind="stable") if j not in barred][:6]
     assert columns.tolist() == expected
     assert_allclose(predictions, everything[expected])
-    seen_too, _ = model.recommend(4, n=100, exclude_seen=False)
-    assert sorted(seen_too) == [j for j in range(30) if j != 7]
+    assert sorted(model.recommend(4, n=100)[0]) == sorted(set(range(30)) - barred)
     popular = [j for j in np.argsort(-model.column_bias_, kind="stable") if j != 7]
     assert model.recommend(999, n=5)[0].tolist() == popular[:5]
 
 
 def test_a_recommendation_reads_the_ratings_of_its_row_alone():
     model = SGD(2, random_state=0).fit(PAIRS, VALUES)
-    assert_array_equal(model._seen.sum(axis=1), model.row_counts_)  # row by row: a row is a slice
-    for row in (0, 4, 39, 40, 2**40):
+    assert_array_equal(np.diff(model._seen.indptr), model.row_counts_)  # a row is a slice
+    for row in (0, 4, 39, 40, 2**30):
         seen = set(PAIRS[PAIRS[:, 0] == row, 1])
         assert set(model.recommend(row, n=30)[0]) == set(range(30)) - seen
 
@@ -156,7 +151,6 @@ def test_it_stops_at_its_tolerance_or_warns(model):
     assert stopped.converged_
     assert stopped.message_ == f"converged after {stopped.n_iter_} steps"
     assert 2 <= stopped.n_iter_ < 500
-    assert len(stopped.history_["loss"]) == stopped.n_iter_
     with pytest.warns(ConvergenceWarning, match=r"^not converged after 3 steps$"):
         hasty = model(2, tol=1e-9, max_iter=3, random_state=0).fit(PAIRS, VALUES)
     assert not hasty.converged_
@@ -174,9 +168,6 @@ def test_it_stops_at_its_tolerance_or_warns(model):
         SGD(2, learning_rate=3.0, dtype=np.float32),
         SGD(2, learning_rate=1e300, dtype=np.float32),
         SGD(2, learning_rate=50.0, loss="poisson"),
-        GradientDescent(2, learning_rate=0.2),
-        GradientDescent(2, learning_rate=5.0, loss="poisson"),
-        GradientDescent(2, learning_rate=0.2, dtype=np.float32),
     ],
 )
 def test_divergence_keeps_the_last_finite_iterate_and_says_so(model):
@@ -187,27 +178,9 @@ def test_divergence_keeps_the_last_finite_iterate_and_says_so(model):
     assert not model.converged_
     assert model.n_iter_ < model.max_iter
     assert np.isfinite(model.predict(PAIRS)).all()
-    assert np.isfinite(model.history_["loss"]).all()
 
 
-def test_the_history_follows_held_out_entries():
-    train, test = np.arange(400), np.arange(400, 500)
-    model = ALS(2, regularization=0.03, random_state=0)
-    model.fit(PAIRS[train], VALUES[train], validation=(PAIRS[test], VALUES[test]))
-    for part, name in ((train, "loss"), (test, "validation_loss")):
-        assert len(model.history_[name]) == model.n_iter_ == 10
-        error = model.predict(PAIRS[part]) - VALUES[part]
-        assert model.history_[name][-1] == pytest.approx(np.mean(error**2) / 2)
-
-
-def test_a_progress_bar_is_shown_if_asked_for(capsys):
-    ALS(1, max_iter=2).fit(PAIRS, VALUES)
-    assert capsys.readouterr().err == ""
-    ALS(1, max_iter=2, verbose=True).fit(PAIRS, VALUES)
-    assert "2/2" in capsys.readouterr().err
-
-
-# Other losses, and entries that arrive over time
+# Other losses
 
 
 def test_probabilities_and_counts():
@@ -234,67 +207,16 @@ def test_values_that_are_all_the_same_leave_no_infinite_score(loss, value):
     assert_allclose(model.predict(PAIRS), value, atol=0.02)
 
 
-def test_partial_fit_learns_new_rows_and_columns_and_forgets_nothing():
-    order = np.argsort(PAIRS[:, 0] >= 20, kind="stable")
-    pairs, values = PAIRS[order], VALUES[order]
-    first = np.count_nonzero(pairs[:, 0] < 20)
-    model = SGD(2, learning_rate=0.03, regularization=0.03, random_state=0)
-    for _ in range(100):
-        model.partial_fit(pairs[:first], values[:first])
-    assert model.U_.shape == (20, 2)
-    assert model.n_iter_ == len(model.history_["loss"]) == 100
-    for _ in range(100):
-        model.partial_fit(pairs[first:], values[first:])
-    assert model.U_.shape == (40, 2)
-    assert model.row_counts_.sum() == 100 * len(pairs)
-    assert model.score(pairs, values) > 0.9
-    seen = set(pairs[pairs[:, 0] == 2, 1])
-    assert not seen & set(model.recommend(2, n=30)[0])
-
-
-def test_partial_fit_remembers_each_pair_once():
-    model = SGD(2, random_state=0).partial_fit(PAIRS, VALUES)
-    size = len(pickle.dumps(model))
-    for _ in range(3):
-        model.partial_fit(PAIRS, VALUES)
-    assert len(pickle.dumps(model)) < 1.1 * size
-
-
-def test_partial_fit_on_values_far_from_the_first_is_no_divergence():
-    model = SGD(2, learning_rate=0.1, random_state=0).partial_fit(PAIRS, np.full(len(PAIRS), 3.0))
-    for _ in range(100):
-        model.partial_fit(PAIRS, np.zeros(len(PAIRS)))
-    assert model.converged_
-    assert np.abs(model.predict(PAIRS)).max() < 1
-
-
-def test_partial_fit_has_no_tolerance_to_meet():
-    assert SGD(2, tol=1e-9, random_state=0).partial_fit(PAIRS, VALUES).converged_
-
-
-@pytest.mark.parametrize("options", [{"rank": 3}, {"biases": False}])
-def test_partial_fit_refuses_another_model(options):
-    model = SGD(2, random_state=0).partial_fit(PAIRS, VALUES).set_params(**options)
-    with pytest.raises(ValueError, match=r"^rank or biases changed since the first call;"):
-        model.partial_fit(PAIRS, VALUES)
-
-
 def test_warnings_point_at_the_line_of_the_caller():
-    model = SGD(2, learning_rate=1e9, random_state=0)
-    for call in (model.partial_fit, model.partial_fit, model.fit):
-        with pytest.warns(ConvergenceWarning) as caught:
-            call(PAIRS, VALUES)
-        assert caught[0].filename == __file__
+    with pytest.warns(ConvergenceWarning) as caught:
+        SGD(2, learning_rate=1e9, random_state=0).fit(PAIRS, VALUES)
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("size", "dtype"), [(1e200, np.float64), (1e30, np.float32)])
 def test_values_whose_squares_overflow_are_reported(model, size, dtype):
     model = model(2, dtype=dtype, random_state=0)
-    if isinstance(model, GradientDescent) and size > 1e150:  # not one step can be taken
-        with pytest.raises(ValueError, match="overflows; scale the"):
-            model.fit(PAIRS, size * VALUES)
-        return
     with pytest.warns(ConvergenceWarning, match="^(diverged|overflow) in step 1: "):
         model.fit(PAIRS, size * VALUES)
     assert np.isfinite(model.predict(PAIRS)).all()
@@ -304,14 +226,8 @@ def test_values_whose_squares_overflow_are_reported_by_the_others():
     with pytest.warns(ConvergenceWarning, match=r"^overflow in step 1: "):
         model = ImplicitALS(2, random_state=0).fit(PAIRS, np.full(len(PAIRS), 1e308))
     assert np.isfinite(model.predict(PAIRS)).all()
-    with pytest.raises(ValueError, match=r"^the squares of the values overflow; scale the val"):
+    with pytest.raises(ValueError, match=r"^the loss of the start is inf; a finite real numb"):
         BayesianALS(2, random_state=0).fit(PAIRS, 1e200 * VALUES)
-
-
-def test_the_first_partial_fit_is_one_epoch_of_fit():
-    by_part = SGD(2, random_state=0).partial_fit(PAIRS, VALUES)
-    at_once = SGD(2, max_iter=1, random_state=0).fit(PAIRS, VALUES)
-    assert_array_equal(by_part.U_, at_once.U_)
 
 
 # Labels
@@ -321,7 +237,7 @@ PEOPLE = np.array(["Ann", "Bob", "Cleo", "Dan", "Eve"])
 TITLES = np.array(["Alien", "Brazil", "Cabaret", "Dune"])
 NAMES = {
     "names": (PEOPLE, TITLES),
-    "ids": (np.array([7, 1_500_000_000, 12, 2**60, 99]), np.array([3_000_000, 4, 2**40, 5])),
+    "ids": (np.array(["7", "1500000000", "12", "4711", "99"]), np.array([3.5, 4, 2**40, 5])),
     "dates and numbers": (
         np.array(["2020-01-01", "2021-05-04", "2021-05-05", "2023-01-01", "2024-02-29"], "M8[ns]"),
         np.array([1.5, 2.5, 3.5, 4.5]),
@@ -340,23 +256,19 @@ def club(kind="names", seed=0):
     return frame, np.column_stack([np.unique(x, return_inverse=True)[1] for x in (who, film)])
 
 
-def by_frame(frame):
-    return ObservedEntries.from_frame(frame, row="who", column="film", value="stars")
-
-
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("model", [*MODELS, BayesianALS])
 def test_labels_change_the_names_and_nothing_else(model, kind):
     frame, positions = club(kind)
-    labelled = model(2, random_state=0).fit(by_frame(frame))
+    pairs = frame[["who", "film"]].to_numpy()
+    labelled = model(2, random_state=0).fit(pairs, frame["stars"])
     plain = model(2, random_state=0).fit(positions, frame["stars"])
     assert_array_equal(labelled.U_, plain.U_)
-    pairs = frame[["who", "film"]]
     assert_array_equal(labelled.predict(pairs), plain.predict(positions))
-    assert_array_equal(labelled.predict(pairs.values.tolist()), plain.predict(positions))
+    assert_array_equal(labelled.predict(pairs.tolist()), plain.predict(positions))
     for name, places in zip(("row", "column"), positions.T, strict=True):
         found = getattr(labelled, f"{name}_labels_")[places]
-        assert_array_equal(found, frame[{"row": "who", "column": "film"}[name]])
+        assert found.tolist() == frame[{"row": "who", "column": "film"}[name]].tolist()
     films, stars = plain.recommend(1, 3)
     assert_array_equal(
         labelled.recommend(labelled.row_labels_[1], 3)[0], labelled.column_labels_[films]
@@ -378,15 +290,16 @@ def test_names_are_taken_as_they_stand_also_by_model_selection():
     assert np.isfinite(by_name["test_score"]).all()
     assert len(by_place["test_score"]) == 3
     search = GridSearchCV(model, {"rank": [1, 2]}, cv=3).fit(pairs, stars)
-    assert search.best_estimator_.recommend("Ann", 1, exclude_seen=False)[0][0] in TITLES
+    assert search.best_estimator_.recommend("Zoe", 1)[0][0] in TITLES
     assert_array_equal(
-        model.fit(pairs, stars).predict(pairs), model.fit(by_frame(frame)).predict(pairs)
+        model.fit(pairs, stars).predict(pairs),
+        clone(model).fit(ObservedEntries(pairs, stars)).predict(pairs.to_numpy()),
     )
 
 
 def test_strangers_are_predicted_by_what_is_known_and_named_where_they_must_be_known():
     frame, _ = club()
-    model = ALS(2, random_state=0).fit(by_frame(frame))
+    model = ALS(2, random_state=0).fit(frame[["who", "film"]].to_numpy(), frame["stars"])
     found = model.predict([["Zoe", "Dune"], ["Ann", "Zorro"]])
     dune, ann = model.column_bias_[-1], model.row_bias_[0]
     assert_allclose(found, [model.mean_ + dune, model.mean_ + ann])
@@ -404,50 +317,12 @@ def test_ids_given_to_a_model_of_positions_are_noticed():
     ):
         found = model.predict([[1_500_000_000, 3_000_000]])
     assert_allclose(found, model.mean_)
-    with pytest.raises(ValueError, match=r"^pairs holds 1500000000, but only .*from_frame"):
+    with pytest.raises(
+        ValueError, match=r"^pairs holds 1500000000, but only .*as words, pairs.astype"
+    ):
         model.fit([[1_500_000_000, 3]], [1])
     with pytest.raises(ValueError, match=r"^pairs holds entries that are no whole numbers; "):
         model.predict([["Ann", "Dune"]])
-
-
-def test_partial_fit_meets_new_labels():
-    frame, positions = club()
-    new = pd.DataFrame({"who": ["Zoe", "Ann"], "film": ["Dune", "Akira"], "stars": [5, 1]})
-    model = SGD(2, random_state=0).partial_fit(by_frame(frame)).partial_fit(by_frame(new))
-    assert model.row_labels_.tolist() == [*PEOPLE, "Zoe"]
-    assert model.column_labels_.tolist() == [*TITLES, "Akira"]
-    plain = SGD(2, random_state=0).partial_fit(positions, frame["stars"])
-    plain.partial_fit([[5, 3], [0, 4]], [5, 1])
-    assert_array_equal(plain.V_, model.V_)
-    assert "Akira" not in model.recommend("Ann")[0]
-    with pytest.raises(
-        ValueError, match=r"^labels and positions are mixed; use here what was used"
-    ):
-        model.partial_fit([[0, 0]], [1])
-
-
-def test_partial_fit_makes_no_huge_table_but_lets_a_large_one_grow():
-    model = SGD(1, random_state=0).partial_fit([[0, 0]], [1.0])
-    with pytest.raises(ValueError, match=r"^pairs holds 3000000, but only 1 entries. "):
-        model.partial_fit([[3_000_000, 0]], [1.0])
-    model = SGD(1, random_state=0).partial_fit(ObservedEntries([[0, 0]], [1], (1_200_000, 1)))
-    assert len(model.partial_fit([[1_200_000, 0]], [1.0]).U_) == 1_200_001
-
-
-def test_held_out_entries_are_found_by_their_labels():
-    frame, positions = club()
-    held_out = frame.iloc[::-1][:5]
-    histories = []
-    for model, (X, y), validation in (
-        (ALS(1, random_state=0), (by_frame(frame), None), (by_frame(held_out), None)),
-        (
-            ALS(1, random_state=0),
-            (positions, frame["stars"]),
-            (positions[::-1][:5], held_out["stars"]),
-        ),
-    ):
-        histories.append(model.fit(X, y, validation=validation).history_["validation_loss"])
-    assert_allclose(*histories)
 
 
 def test_values_come_with_the_entries_or_apart():
@@ -483,7 +358,7 @@ def test_the_average_recovers_the_table_and_knows_its_error(rank):
         assert_array_equal(values, model.predict(np.argwhere(~seen)))
         inside.append(np.abs(values - X[~seen]) < 1.645 * deviations)
         errors.append(values - truth[~seen])
-        assert model.noise_ == pytest.approx(0.5, rel=0.06 * rank)
+        assert np.mean([s.noise for s in model.samples_]) == pytest.approx(0.5, rel=0.06 * rank)
     assert np.concatenate(inside).mean() == pytest.approx(0.9, abs=0.02)
     assert np.concatenate(errors).std() < 0.35  # of 1.6: the table's own deviation
 
@@ -513,13 +388,11 @@ def test_strangers_are_less_certain_than_others():
 
 
 def test_the_first_draws_are_not_averaged():
-    for max_iter, burn_in, kept in ((10, 0.0, 10), (10, 0.3, 7), (10, 1.0, 1), (1, 0.5, 1)):
-        model = BayesianALS(1, max_iter=max_iter, burn_in=burn_in, random_state=0).fit(
-            PAIRS, VALUES
-        )
+    for max_iter, kept in ((20, 18), (9, 9), (1, 1)):
+        model = BayesianALS(1, max_iter=max_iter, random_state=0).fit(PAIRS, VALUES)
         assert len(model.samples_) == kept
-    with pytest.raises(ValueError, match=r"^burn_in is 2; a number from 0 to 1 is needed"):
-        BayesianALS(1, burn_in=2).fit(PAIRS, VALUES)
+    with pytest.raises(ValueError, match=r"^max_iter is 0; at least 1 is needed"):
+        BayesianALS(1, max_iter=0).fit(PAIRS, VALUES)
 
 
 # Implicit feedback
@@ -549,7 +422,6 @@ def test_an_implicit_model_prefers_what_was_seen_and_expects_nothing_of_stranger
     unseen = np.argwhere(~np.isin(np.arange(1200), PAIRS @ [30, 1]).reshape(40, 30))
     assert model.predict(PAIRS).mean() > 1.05 * model.predict(unseen).mean()
     assert_array_equal(model.predict([[900, 3], [3, 900]]), 0)
-    assert (np.diff(model.history_["loss"]) < 0).all()
 
 
 # The contract
@@ -577,9 +449,6 @@ EVERY_KIND = [
     SGD(1, loss="logistic"),
     SGD(1, loss="poisson", dtype=np.float32),
     SGD(1, non_negative=True, biases=False),
-    GradientDescent(1, max_iter=30),
-    GradientDescent(1, max_iter=30, loss="logistic", non_negative=True),
-    GradientDescent(1, max_iter=30, loss="poisson", biases=False, dtype=np.float32),
     ImplicitALS(1),
     BayesianALS(1, max_iter=20),
     BayesianALS(1, max_iter=20, biases=False, dtype=np.float32),
@@ -637,14 +506,6 @@ def test_a_frame_of_pairs_is_taken():
         (lambda: SGD(2, learning_rate="a").fit(PAIRS, VALUES), "learning_rate is 'a'; a finite re"),
         (lambda: SGD(2, learning_rate=0).fit(PAIRS, VALUES), "learning_rate is 0; a number above"),
         (lambda: SGD(2, decay=-1).fit(PAIRS, VALUES), "decay is -1; at least 0 is needed"),
-        (
-            lambda: GradientDescent(2, learning_rate=0).fit(PAIRS, VALUES),
-            "learning_rate is 0; a number above 0",
-        ),
-        (
-            lambda: SGD(2, loss="poisson").fit(PAIRS, VALUES**2, validation=(PAIRS, VALUES - 99)),
-            "values has 500 entries outside the domain",
-        ),
         (lambda: ALS(2).fit(PAIRS, VALUES).predict([[0, -1]]), "pairs holds -1; rows and columns"),
         (lambda: ALS(2).fit(PAIRS, VALUES).recommend(-1), "row is -1; at least 0 is needed"),
         (lambda: ALS(2).fit(PAIRS, VALUES).similar(30), "column 30 was never seen in training"),
@@ -666,19 +527,3 @@ def test_the_largest_position_of_a_small_type_is_a_position(kind):
     last = min(np.iinfo(kind).max, 255)
     model = ALS(1).fit(np.array([[last, 0], [0, 1]], dtype=kind), [1.0, 2.0])
     assert len(model.U_) == last + 1
-
-
-def test_a_copy_that_learns_on_leaves_the_first_estimator_alone():
-    first = SGD(1, random_state=0).partial_fit([[0, 0], [1, 1]], [1.0, 2.0])
-    before = first.predict([[5, 7], [0, 0]])
-    copy.copy(first).partial_fit([[5, 7]], [1.0])
-    assert_array_equal(first.predict([[5, 7], [0, 0]]), before)
-
-
-def test_the_validation_loss_of_a_draw_is_that_of_its_own_predictions_for_strangers():
-    pairs = np.argwhere(np.ones((4, 4)))
-    later = ([[50, 3], [51, 4]], [10.0, 10.0])
-    model = BayesianALS(2, biases=False, max_iter=30, burn_in=29 / 30, random_state=0)
-    model.fit(pairs, np.arange(16.0), validation=later)  # the last draw alone is predicted with
-    losses = (model.predict(later[0]) - later[1]) ** 2 / 2
-    assert_allclose(model.history_["validation_loss"][-1], losses.mean(), rtol=1e-4)

@@ -54,7 +54,6 @@ PAIRS = np.argwhere(MASK)
 VALUES = X[MASK]
 TABLES = rng.uniform(1, 2, (8, 3, 4)) + np.arange(4)
 STATES = rng.standard_normal((8, 3, 2))
-FRAME = pd.DataFrame({"row": PAIRS[:, 0], "column": PAIRS[:, 1], "value": VALUES})
 
 OBSERVED = ObservedEntries(PAIRS, VALUES, X.shape)
 PROBLEMS = {
@@ -78,7 +77,6 @@ def objective(problem, start):
 USES = {
     "completion.ALS": lambda model: model.fit(PAIRS, VALUES),
     "completion.BayesianALS": lambda model: model.fit(PAIRS, VALUES),
-    "completion.GradientDescent": lambda model: model.fit(PAIRS, VALUES),
     "completion.ImplicitALS": lambda model: model.fit(PAIRS, VALUES),
     "completion.ImplicitProblem": lambda problem: objective(problem, (U, V)),
     "completion.SGD": lambda model: model.fit(PAIRS, VALUES),
@@ -100,7 +98,6 @@ USES = {
 }
 MODELS = {
     "completion.ALS": completion.ALS(2, random_state=0).fit(PAIRS, VALUES),
-    "completion.GradientDescent": completion.GradientDescent(2, random_state=0).fit(PAIRS, VALUES),
     "completion.SGD": completion.SGD(2, random_state=0).fit(PAIRS, VALUES),
     **{f"losses.{type(loss).__name__}": loss for loss in losses.LOSSES.values()},
     "nmf.NMF": nmf.NMF(2, random_state=0, max_iter=2000).fit(X),
@@ -117,7 +114,7 @@ TWO = {"X": X, "Y": X + 1}
 CALLS = {
     "completion.ALS": {"rank": 2, "random_state": 0},
     "completion.ALS.fit": {
-        **{**PAIR, "validation": (PAIRS, VALUES)},
+        **PAIR,
         "start": (U, V, np.zeros(6), np.zeros(4)),
     },
     "completion.ALS.predict": {"X": PAIRS},
@@ -131,18 +128,10 @@ CALLS = {
         **{"problem": PROBLEMS["completion"], "start": (U, V), "random_state": 0},
     },
     "completion.implicit_als_steps": {"problem": PROBLEMS["implicit"], "start": (U, V)},
-    "completion.GradientDescent": {"rank": 2, "max_iter": 20, "random_state": 0},
-    "completion.GradientDescent.fit": PAIR,
     "completion.ObservedEntries": {"pairs": PAIRS, "values": VALUES, "shape": (6, 4)},
     "completion.ObservedEntries.from_dense": {"X": np.where(MASK, X, np.nan)},
-    "completion.ObservedEntries.from_frame": {"frame": FRAME},
-    "completion.ObservedEntries.from_frame, of a list": {
-        **{"frame": FRAME, "row": "row", "column": "column", "value": "value"},
-    },
-    "completion.ObservedEntries.from_sparse": {"X": sparse.csr_array(X)},
     "completion.SGD": {"rank": 2, "random_state": 0},
     "completion.SGD.fit": PAIR,
-    "completion.SGD.partial_fit": PAIR,
     "completion.als_steps": {"problem": PROBLEMS["completion"], "start": (U, V)},
     "completion.initial_factors": {"problem": PROBLEMS["completion"], "rank": 2},
     "completion.sgd_steps": {"problem": PROBLEMS["completion"], "start": (U, V)},

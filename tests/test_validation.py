@@ -17,7 +17,6 @@ from mflib.completion import (
     ALS,
     SGD,
     BayesianALS,
-    GradientDescent,
     ImplicitALS,
     ObservedEntries,
 )
@@ -314,7 +313,7 @@ def test_symmetry_is_asked_whatever_the_unit(scale):
 PAIRS, TABLES = np.argwhere(np.ones((4, 4))), np.arange(1.0, 109).reshape(9, 2, 6)
 FITS = {
     completion: (PAIRS, PAIRS.sum(axis=1) + 1.0)
-    for completion in (ALS, SGD, GradientDescent, BayesianALS, ImplicitALS)
+    for completion in (ALS, SGD, BayesianALS, ImplicitALS)
 }
 FITS |= {sequence: (TABLES,) for sequence in (TwoStageMF, JointMF, RolloutMF, LastValue, MeanValue)}
 FITS |= {ScalarAutoregression: (TABLES,), NMF: (TABLES[0],)}

@@ -19,11 +19,11 @@ Carlo, ICML, 2008.
 """
 
 from collections.abc import Iterator
-from dataclasses import field
 from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg import norm
 from scipy.stats import wishart
 from sklearn.utils import check_random_state
 
@@ -31,7 +31,7 @@ from mflib import _validation as check
 from mflib.completion.als import alternate
 from mflib.completion.entries import ObservedEntries
 from mflib.completion.estimators import CompletionEstimator, estimator
-from mflib.completion.problem import CompletionProblem, scores_of
+from mflib.completion.problem import CompletionProblem
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import normal_equations
 
@@ -43,6 +43,10 @@ class BayesianStep(ProblemIterate):
     algorithm = "Bayesian ALS"
 
     noise: float
+
+    def scores(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the scores x̂ᵢⱼ of pairs of a row i and a column j."""
+        return self.problem.scores(self.factors, rows, columns)
 
 
 def bayesian_als_steps(
@@ -78,56 +82,46 @@ def bayesian_als_steps(
     check.kind(isinstance(problem, CompletionProblem), problem, "problem", "a CompletionProblem")
     if problem.entry_loss.name != "squared" or problem.non_negative:
         raise ValueError("draws need the squared loss and factors that may be negative")
-    factors = problem.as_factors(start)
-    if not np.isfinite(problem.loss(factors)):
-        raise ValueError("the loss of the start overflows; scale the values or the start down")
-    random_state = check_random_state(random_state)
-    entries = problem.entries.astype(factors.U.dtype)
-    variance = spread(problem)
+    factors, random = problem.as_factors(start), check_random_state(random_state)
+    entries, size = problem.entries.astype(factors.U.dtype), spread(problem)
+    check.number(size * size + problem.loss(factors), "the loss of the start")
     # c times the values are √c times the factors, so c times their variance, and c times the biases
-    variances = [variance**0.5] * factors.U.shape[1] + [variance] * problem.biases
+    variances = [size] * factors.U.shape[1] + [size * size] * problem.biases
 
     def iterate(factors, noise):
         def draw(side, values, mask, U, V):
-            prior = draw_prior(U, variances, random_state)
-            return draw_rows(values, mask, V, prior, noise, random_state)
+            return draw_rows(values, mask, V, draw_prior(U, variances, random), noise, random)
 
         for n_iter in count():
             yield BayesianStep(n_iter, factors, problem, noise)
-            # 1/s² ~ Gamma(1, rate `variance`) before the data; an entry adds ½ and ½e² to the two.
-            rate = variance + problem.loss(factors)
-            noise = float(rate / random_state.gamma(1 + len(entries) / 2)) ** 0.5
+            # 1/s² ~ Gamma(1, rate size²) before the data; an entry adds ½ and ½e² to the two.
+            rate = size * size + problem.loss(factors)
+            noise = float(rate / random.gamma(1 + len(entries) / 2)) ** 0.5
             factors = alternate(entries, factors, problem.mean, draw)
 
     return iterate(factors, np.nan)
 
 
-@np.errstate(over="ignore")
 def spread(problem: CompletionProblem) -> float:
-    """Return the mean square of the values around μ, or 1 if it is 0."""
-    square = float(np.mean((problem.entries.values.astype(np.float64) - problem.mean) ** 2))
-    if not np.isfinite(square):
-        raise ValueError("the squares of the values overflow; scale the values down")
-    return square or 1.0
+    """Return the root mean square of the values around μ, or 1 if its square is 0."""
+    size = float(norm(problem.entries.values - problem.mean)) / len(problem.entries) ** 0.5
+    return size if size * size > 0 else 1.0
 
 
-def draw_prior(
-    rows: np.ndarray, variances: list[float], random_state
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_prior(rows: np.ndarray, variances: list[float], random_state) -> tuple:
     """Draw the mean ν (k,) and the precision P (k, k) that rows (m, k) may have come from.
 
     P ~ Wishart(k, D⁻¹) and ν ~ N(0, (2P)⁻¹) before the rows are known, where D is diagonal and
-    holds the `variances` that entries of a row may have. After, with x̄ the mean of the rows and S
-    their scatter around it, P ~ Wishart(k + m, (D + S + 2m/(m+2) x̄x̄ᵀ)⁻¹) and
-    ν ~ N(m/(m+2) x̄, ((m+2)P)⁻¹).
+    holds the `variances` that entries of a row may have. That says as much of ν as two rows of
+    zeros. After, with these two among the rows, x̄ their mean and S their scatter around it,
+    P ~ Wishart(k + m, (D + S)⁻¹) and ν ~ N(x̄, ((m+2)P)⁻¹).
     """
-    m, k = rows.shape
-    mean = rows.mean(axis=0, dtype=np.float64)
-    scatter = (rows - mean).T @ (rows - mean) + 2 * m / (2 + m) * np.outer(mean, mean)
-    scale = np.linalg.inv(np.diag(variances) + scatter)
-    P = np.atleast_2d(wishart.rvs(k + m, (scale + scale.T) / 2, random_state=random_state))
-    L = np.linalg.cholesky((2 + m) * P)
-    return m / (2 + m) * mean + np.linalg.solve(L.T, random_state.standard_normal(k)), P
+    freedom, rows = sum(rows.shape), np.vstack([rows, np.zeros((2, rows.shape[1]))])
+    mean = rows.mean(axis=0)
+    scale = np.linalg.inv(np.diag(variances) + (rows - mean).T @ (rows - mean))
+    P = np.atleast_2d(wishart.rvs(freedom, (scale + scale.T) / 2, random_state=random_state))
+    L = np.linalg.cholesky(len(rows) * P)
+    return mean + np.linalg.solve(L.T, random_state.standard_normal(len(mean))), P
 
 
 def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.ndarray:
@@ -147,13 +141,12 @@ def draw_rows(values, mask, V: np.ndarray, prior, noise, random_state) -> np.nda
     -------
     (m, k) array
     """
-    (mean, P), weight = prior, noise**-2
-    pull, P = (P @ mean).astype(V.dtype), P.astype(V.dtype)
+    mean, P = (part.astype(V.dtype) for part in prior)
     # z, until a block of rows is drawn in its place
     U = random_state.standard_normal((mask.shape[0], V.shape[1])).astype(V.dtype)
     for rows, G, t, _ in normal_equations(values, mask, V, 0.0):
-        A = weight * G + P
-        t = weight * t + pull + np.einsum("ifg,ig->if", np.linalg.cholesky(A), U[rows])
+        A = G / noise**2 + P
+        t = t / noise**2 + P @ mean + np.einsum("ifg,ig->if", np.linalg.cholesky(A), U[rows])
         U[rows] = np.linalg.solve(A, t[..., None])[..., 0]
     return U
 
@@ -163,6 +156,7 @@ class BayesianALS(CompletionEstimator):
     """Matrix completion by Bayesian alternating least squares: draws instead of minima, averaged.
 
     There is no λ to choose, and more columns than needed do little harm. See `bayesian_als_steps`.
+    The first tenth of the draws is not averaged: they still depend on the start.
     A `start` of `fit` has one row and one column more than the table, for strangers (`samples_`).
 
     Parameters
@@ -171,29 +165,23 @@ class BayesianALS(CompletionEstimator):
         k, the number of columns of U and V.
     max_iter : int
         Number of draws, at least 1.
-    burn_in : float
-        Share of them, the first ones, that is not averaged: they still depend on the start.
     biases : bool
         Whether to draw μ + bᵢ + cⱼ + uᵢᵀvⱼ; if not, uᵢᵀvⱼ alone.
-    init_scale : float
-        Standard deviation of the factors at the start, for values of variance 1.
-    dtype, verbose : as for `ALS`
+    dtype : as for `ALS`
     random_state : int, RandomState or None
         Chooses the start and all draws.
 
     Attributes
     ----------
-    samples_ : list of Factors or BiasedFactors
-        The draws that are averaged, in single precision; one row and one column more than the table
-        has stand for all strangers.
-    noise_ : float
-        s, root mean square over these draws.
+    samples_ : list of BayesianStep
+        The draws that are averaged; one row and one column more than the table has stand for all
+        strangers.
     U_, V_, row_bias_, column_bias_
         Those of the last draw, with the strangers.
-    mean_, row_counts_, column_counts_, row_labels_, column_labels_, n_iter_, n_features_in_
+    mean_, row_counts_, column_counts_, row_labels_, column_labels_, n_features_in_
         As for `ALS`.
-    history_, converged_, message_
-        As for `ALS`; the losses are those of each draw, not of the average.
+    n_iter_, converged_, message_
+        As for `ALS`.
 
     Examples
     --------
@@ -204,11 +192,8 @@ class BayesianALS(CompletionEstimator):
     (array([8., 7.]), array([0.8, 2.9]))
     """
 
-    rank: int = field(default=15, kw_only=False)
     max_iter: int = 100
-    burn_in: float = 0.1
     biases: bool = True
-    init_scale: float = 0.3
 
     def predict(self, X: ArrayLike, return_std: bool = False):
         """Return the expected values of entries, of any rows and columns.
@@ -228,40 +213,25 @@ class BayesianALS(CompletionEstimator):
         deviations : (n_entries,) array
             If asked for.
         """
-        values, variances = self._moments(*self._places(X))
-        return (values, np.sqrt(variances + self.noise_**2)) if return_std else values
+        places = self._places(X)
+        values = self._expectations(*places)
+        squares = ((s.scores(*places) - values) ** 2 + s.noise**2 for s in self.samples_)
+        return (values, np.sqrt(sum(squares) / len(self.samples_))) if return_std else values
 
     def _pose(self, entries):
         m, n = entries.shape  # and one row and one column that nothing is known of, for strangers
         return super()._pose(ObservedEntries(entries.pairs, entries.values, (m + 1, n + 1)))
 
     def _start(self, problem):
-        return super()._start(problem, unit=spread(problem) ** 0.25)
+        return super()._start(problem, scale=0.3 * spread(problem) ** 0.5)
 
     def _steps(self, problem, start):
-        first = check.share(self.burn_in, "burn_in") * check.count(self.max_iter, "max_iter")
-        self.samples_, variances = [], []
+        burn_in = check.count(self.max_iter, "max_iter") // 10
+        self.samples_ = []
         for step in bayesian_als_steps(problem, start, random_state=self._random_state):
-            if step.n_iter > first or step.n_iter == self.max_iter:
-                factors = (factor.astype(np.float32) for factor in step.factors)
-                self.samples_.append(step.factors._make(factors))
-                variances.append(step.noise**2)
-                self.noise_ = float(np.sqrt(np.mean(variances)))
+            if step.n_iter > burn_in:
+                self.samples_.append(step)
             yield step
 
-    def _expectations(self, rows, columns):
-        return self._moments(rows, columns)[0]
-
-    def _scores(self, factors, rows, columns):
-        places = map(np.minimum, (rows, columns), self._seen.shape)  # all strangers are the last
-        return scores_of(factors, self.mean_, *places)
-
-    def _moments(self, rows, columns):
-        """Return mean and variance of the scores over the draws, one draw after the other."""
-        mean, squares = np.zeros((2, len(rows)))
-        for n, sample in enumerate(self.samples_, 1):
-            scores = self._scores(sample, rows, columns)
-            change = scores - mean
-            mean += change / n
-            squares += change * (scores - mean)
-        return mean, squares / len(self.samples_)
+    def _expectations(self, rows, columns):  # -1 is the stranger
+        return sum(step.scores(rows, columns) for step in self.samples_) / len(self.samples_)

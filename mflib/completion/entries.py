@@ -23,8 +23,7 @@ _LARGEST = np.int64(np.iinfo(np.int32).max - 1)
 
 # A table may have so many more rows (or columns) than entries: beyond it, ids are no positions.
 _MOST_EMPTY = 10**6
-_PAIR = "a pair (those of the rows, those of the columns)"
-_CURE = "Large ids are labels: take the entries from a frame, ObservedEntries.from_frame(...)"
+_CURE = "Large ids are labels: hand them over as words, pairs.astype(str)"
 
 
 class ObservedEntries:
@@ -37,15 +36,12 @@ class ObservedEntries:
     ----------
     pairs : (n_entries, 2) array
         Row and column of each entry. Whole numbers are positions, counted from 0; anything else
-        (names, dates) is a label. Ids with gaps are labels too: see `from_frame`.
+        (names, dates) is a label. Ids with gaps are labels too, as words: `pairs.astype(str)`.
     values : (n_entries,) array
         Finite. Of type float32 if they come so, else float64.
     shape : tuple of two int, optional
         Shape of the matrix. By default as small as the pairs allow, and refused if nearly all of it
         would be empty.
-    labels : pair of sequences, optional
-        Names of the m rows and of the n columns, each a different one, if pairs are positions. None
-        stands for a side without names.
 
     Attributes
     ----------
@@ -54,7 +50,8 @@ class ObservedEntries:
     shape : tuple of two int
     row_counts, column_counts : (m,) and (n,) arrays of int
         The numbers of entries, |Ωᵢ| and |Ωʲ|.
-    row_labels, column_labels : (m,) and (n,) arrays, or None
+    row_labels, column_labels : arrays, or None
+        The different labels, sorted, if pairs are labels.
 
     Examples
     --------
@@ -66,45 +63,19 @@ class ObservedEntries:
     ([[1, 0], [0, 0]], ['Ann', 'Eve'])
     """
 
-    def __init__(
-        self, pairs: ArrayLike, values: ArrayLike, shape: tuple[int, int] | None = None, labels=None
-    ):
+    def __init__(self, pairs: ArrayLike, values: ArrayLike, shape: tuple[int, int] | None = None):
         pairs = as_pairs(pairs)
+        self.row_labels = self.column_labels = None
         if pairs.dtype.kind not in "biufc":
-            if labels is not None:
-                raise ValueError("pairs holds labels; further ones can go with positions only")
-            labels, positions = zip(*map(_numbered, pairs.T), strict=True)
-            pairs = np.column_stack(positions)
+            (self.row_labels, rows), (self.column_labels, columns) = map(_numbered, pairs.T)
+            pairs = np.column_stack([rows, columns])
         pairs = check_positions(pairs)
         values = np.array(check.floats(as_table(values, "values"), "values"))
         self.values = check.finite(check.shaped(values, (len(pairs),), "values"), "values")
-        self.shape = m, n = table_shape(pairs) if shape is None else _check_shape(shape, pairs)
+        self.shape = m, n = _smallest_shape(pairs) if shape is None else _check_shape(shape, pairs)
         self.rows, self.columns = np.ascontiguousarray(pairs.T, dtype=np.int32)
         self.row_counts = np.bincount(self.rows, minlength=m)
         self.column_counts = np.bincount(self.columns, minlength=n)
-        labels = (None, None) if labels is None else check.items(labels, 2, "labels", _PAIR)
-        self.row_labels = _check_labels(labels[0], m, "labels[0]")
-        self.column_labels = _check_labels(labels[1], n, "labels[1]")
-
-    @classmethod
-    def from_sparse(cls, X: sparse.sparray | sparse.spmatrix) -> "ObservedEntries":
-        """Take the stored entries of a SciPy sparse matrix as the observed ones.
-
-        Stored zeros are observed zeros. Duplicates are summed, as SciPy means them.
-
-        Examples
-        --------
-        >>> from scipy.sparse import csr_array
-        >>> ObservedEntries.from_sparse(csr_array([[5, 0, 3], [0, 4, 0]])).values
-        array([5., 3., 4.])
-        """
-        check.kind(sparse.issparse(X), X, "X", "a SciPy sparse matrix")
-        if X.dtype.kind in "biu":  # a sum of small whole numbers might not fit
-            X = X.astype(np.float64)
-        X = sparse.csr_array(X, copy=True)
-        X.sum_duplicates()
-        X = X.tocoo()
-        return cls(np.column_stack(X.coords), X.data, X.shape)
 
     @classmethod
     def from_dense(cls, X: ArrayLike) -> "ObservedEntries":
@@ -119,40 +90,6 @@ class ObservedEntries:
         check.matrix(np.nan_to_num(X, nan=0, posinf=np.inf, neginf=-np.inf), "X")
         pairs = np.argwhere(~np.isnan(X))
         return cls(pairs, X[tuple(pairs.T)], X.shape)
-
-    @classmethod
-    def from_frame(cls, frame, *, row=None, column=None, value=None) -> "ObservedEntries":
-        """Take the entries of a pandas frame, and keep its labels.
-
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            Either the matrix itself, with missing values where nothing was observed, or a list with
-            an entry a line.
-        row, column, value : names of columns
-            For such a list: where its rows, columns and values stand. Everything in the first two
-            is a label, ids too. The labels are sorted; categories that nobody uses are left out.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> ratings = pd.DataFrame({"who": [77_000, 1_234], "film": ["Up", "Up"], "stars": [4, 5]})
-        >>> entries = ObservedEntries.from_frame(ratings, row="who", column="film", value="stars")
-        >>> entries.row_labels.tolist(), entries.pairs.tolist()
-        ([1234, 77000], [[1, 0], [0, 0]])
-        """
-        check.kind(hasattr(frame, "columns"), frame, "frame", "a pandas frame")
-        if row is column is value is None:
-            entries = cls.from_dense(as_table(frame.to_numpy(na_value=np.nan), "frame"))
-            pairs, values, (rows, columns) = entries.pairs, entries.values, frame.axes
-        else:
-            for name in (row, column, value):
-                check.choice(name, frame.columns, "the name of a column")
-            (i, rows), (j, columns) = (frame[name].factorize(sort=True) for name in (row, column))
-            pairs, values = np.column_stack([i, j]), frame[value].to_numpy()
-            if (pairs < 0).any():
-                raise ValueError(f"the columns {row!r} and {column!r} must have no missing labels")
-        return cls(pairs, values, (len(rows), len(columns)), (rows, columns))
 
     def __len__(self) -> int:
         """Return the number of observed entries, |Ω|."""
@@ -174,17 +111,6 @@ class ObservedEntries:
         for view in ("by_row", "by_column"):  # they hold the old values
             vars(other).pop(view, None)
         return other
-
-    def after(self, labels, shape) -> "ObservedEntries":
-        """Return the same entries in a table that begins with the rows and columns of another.
-
-        Where there are labels, rows and columns of equal labels are the same, and new ones follow
-        behind. The labels and the shape of the other table are given.
-        """
-        own, sizes = (self.row_labels, self.column_labels), np.maximum(shape, self.shape)
-        sides = map(_follow, labels, own, self.pairs.T, sizes.tolist())
-        positions, labels, shape = zip(*sides, strict=True)
-        return ObservedEntries(np.column_stack(positions), self.values, shape, labels)
 
     @property
     def pairs(self) -> np.ndarray:
@@ -232,8 +158,6 @@ def places(labels: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
     """
     if labels is None:
         return check_positions(wanted)
-    if labels.dtype.kind == "M":  # dates come in many forms
-        wanted = wanted.astype(labels.dtype)
     known = {label: place for place, label in enumerate(labels.tolist())}
     return np.array([known.get(label, len(labels)) for label in wanted.tolist()])
 
@@ -248,17 +172,6 @@ def check_positions(positions: np.ndarray) -> np.ndarray:
     if positions.max() > _LARGEST:
         raise ValueError(f"pairs holds {positions.max()}; positions end at {_LARGEST}. {_CURE}")
     return positions.astype(np.int64)
-
-
-def table_shape(positions: np.ndarray, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-    """Return the smallest shape for these positions, refusing one that cannot be meant.
-
-    `known` is the shape of the table that they are added to.
-    """
-    last = np.array([int(side.max()) for side in positions.T])  # a small type has no `last + 1`
-    if (last > np.add(known, len(positions) + _MOST_EMPTY)).any():
-        raise ValueError(f"pairs holds {last.max()}, but only {len(positions)} entries. {_CURE}")
-    return tuple(np.maximum(last + 1, known).astype(int).tolist())
 
 
 def with_data(X: sparse.csr_array, data: np.ndarray) -> sparse.csr_array:
@@ -287,17 +200,12 @@ def _numbered(labels):
     )
 
 
-def _follow(known, labels, positions, size):
-    """Return positions among the known labels and new ones behind them, all labels, their number.
-
-    `size` is the number without labels, where positions stay as they are.
-    """
-    if (known is None) != (labels is None):
-        raise ValueError("labels and positions are mixed; use here what was used in fit")
-    if known is None:
-        return positions, None, size
-    union = np.concatenate([known, labels[places(known, labels) == len(known)]])
-    return places(union, labels)[positions], union, len(union)
+def _smallest_shape(positions):
+    """Return the smallest shape for these positions, refusing one that cannot be meant."""
+    m, n = (positions.max(axis=0) + 1).tolist()
+    if max(m, n) > len(positions) + _MOST_EMPTY:
+        raise ValueError(f"pairs holds {max(m, n) - 1}, but only {len(positions)} entries. {_CURE}")
+    return m, n
 
 
 def _check_shape(shape, positions):
@@ -305,12 +213,3 @@ def _check_shape(shape, positions):
     fits = np.less_equal(needed, shape).all()
     check.need(fits, f"shape is {shape}", f"at least {tuple(needed.tolist())}")
     return shape
-
-
-def _check_labels(labels, n, name):
-    if labels is None:
-        return None
-    labels = check.shaped(check.array(labels, name), (n,), name)
-    if len(set(labels.tolist())) < n:
-        raise ValueError(f"{name} names some of them twice; each needs a label of its own")
-    return labels

@@ -20,19 +20,18 @@ Y. Hu, Y. Koren and C. Volinsky, Collaborative filtering for implicit feedback d
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike
+from scipy import sparse
 
 from mflib import _validation as check
 from mflib.completion.als import ALSStep, alternations
 from mflib.completion.entries import ObservedEntries
-from mflib.completion.estimators import CompletionEstimator, Pairs, estimator
-from mflib.factorization import Factors
-from mflib.iteration import Problem
+from mflib.completion.estimators import CompletionEstimator, estimator
+from mflib.completion.problem import EntriesProblem
 from mflib.least_squares import normal_equations, solve_rows
 from mflib.nmf import entries_of_product
 
 
-class ImplicitProblem(Problem):
+class ImplicitProblem(EntriesProblem):
     """The objective J of factors, given what was observed and how often.
 
     Parameters
@@ -48,28 +47,21 @@ class ImplicitProblem(Problem):
     --------
     >>> entries = ObservedEntries([[0, 0], [1, 1]], [1, 2])
     >>> problem = ImplicitProblem(entries, regularization=0.0, confidence=10.0)
-    >>> problem.loss(Factors(np.zeros((2, 1)), np.zeros((2, 1))))  # (11 + 21)/2
+    >>> problem.loss((np.zeros((2, 1)), np.zeros((2, 1))))  # (11 + 21)/2
     16.0
     """
 
-    biases = non_negative = False
-    mean = 0.0
     constant = 0.0  # what is expected where nothing is known
 
     def __init__(
         self, entries: ObservedEntries, *, regularization: float = 10.0, confidence: float = 3.0
     ):
-        check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
+        super().__init__(entries, regularization)
         least = entries.values.min()
         check.need(least > 0, f"values holds {least}", "a count above 0 in each place")
-        self.entries = ObservedEntries.from_sparse(entries.by_row)  # sums duplicates
-        self.regularization = check.non_negative(regularization, "regularization")
+        rows, columns, sums = sparse.find(entries.by_row)  # which sums duplicates
+        self.entries = ObservedEntries(np.column_stack([rows, columns]), sums, entries.shape)
         self.confidence = check.positive(confidence, "confidence")
-
-    def as_factors(self, start) -> Factors:
-        """Return a start as `Factors`; float32 stays float32."""
-        m, n = self.entries.shape
-        return check.factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
 
     @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
     def loss(self, factors) -> float:
@@ -79,14 +71,6 @@ class ImplicitProblem(Problem):
         weights = 1 + self.confidence * self.entries.values
         observed = weights * (scores - 1) ** 2 - scores**2
         return float(observed.sum(dtype=np.float64) + np.sum((U.T @ U) * (V.T @ V))) / 2
-
-    def loss_at_zero(self, factors=None) -> float:
-        """Return the loss of scores that are all 0."""
-        return self.loss(tuple(map(np.zeros_like, factors)))
-
-    def penalty(self, factors) -> float:
-        """Return ½ λ (‖U‖² + ‖V‖²)."""
-        return self.regularization * sum(float(np.vdot(F, F)) for F in factors) / 2
 
 
 def implicit_als_steps(problem: ImplicitProblem, start) -> Iterator[ALSStep]:
@@ -137,15 +121,15 @@ class ImplicitALS(CompletionEstimator):
         λ, at least 0.
     confidence : float
         α: an observed entry counts 1 + α y times as much as an empty one.
-    max_iter, tol, init_scale, dtype, random_state, verbose : as for `ALS`
+    max_iter, tol, dtype, random_state : as for `ALS`
 
     Attributes
     ----------
     U_, V_ : (m, k) and (n, k) arrays
-    row_counts_, column_counts_, row_labels_, column_labels_, n_iter_, n_features_in_
+    row_counts_, column_counts_, row_labels_, column_labels_, n_features_in_
         As for `ALS`.
-    history_, converged_, message_
-        As for `ALS`; "loss" is that of all entries, divided by the number of the observed.
+    n_iter_, converged_, message_
+        As for `ALS`.
 
     Examples
     --------
@@ -155,32 +139,16 @@ class ImplicitALS(CompletionEstimator):
     ['Verdi']
     """
 
+    _positive_values = True
+
     regularization: float = 10.0
     confidence: float = 3.0
     tol: float = 0.0
 
-    def fit(self, X: Pairs, y: ArrayLike | None = None):
-        """Fit the factors to what was observed.
-
-        Parameters
-        ----------
-        X, y : as for `ALS`, with y > 0
-
-        Returns
-        -------
-        self
-        """
-        return super().fit(X, y)
-
-    def __sklearn_tags__(self):
-        """Tell scikit-learn that y is above 0."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = True
-        return tags
-
     def _pose(self, entries):
-        options = {"regularization": self.regularization, "confidence": self.confidence}
-        return ImplicitProblem(entries, **options)
+        return ImplicitProblem(
+            entries, regularization=self.regularization, confidence=self.confidence
+        )
 
     def _steps(self, problem, start):
         return implicit_als_steps(problem, start)

@@ -36,6 +36,7 @@ from mflib import _validation as check
 from mflib.completion.entries import ObservedEntries, check_float_type, with_data
 from mflib.descent import SmoothProblem
 from mflib.factorization import Factors, factor_gradient
+from mflib.iteration import Problem
 from mflib.losses import CANONICAL, find_loss
 from mflib.nmf import entries_of_product
 
@@ -49,7 +50,45 @@ class BiasedFactors(NamedTuple):
     column_bias: np.ndarray
 
 
-class CompletionProblem(SmoothProblem):
+class EntriesProblem(Problem):
+    """What problems on observed entries share: how factors are read, and their penalty.
+
+    `ImplicitProblem` is the other one. Its factors have no biases and no bounds.
+    """
+
+    biases = non_negative = False
+    weighting = "constant"
+    mean = 0.0
+
+    def __init__(self, entries: ObservedEntries, regularization: float):
+        check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
+        self.entries = entries
+        self.regularization = check.non_negative(regularization, "regularization")
+
+    def as_factors(self, start) -> Factors | BiasedFactors:
+        """Return a start as `Factors`, or with biases as `BiasedFactors`; float32 stays float32."""
+        m, n = self.entries.shape
+        shapes = {"U": (m, "k"), "V": (n, "k"), "row_bias": (m,), "column_bias": (n,)}
+        kind = BiasedFactors if self.biases else Factors
+        return check.factors(start, kind, {name: shapes[name] for name in kind._fields})
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def penalty(self, factors) -> float:
+        """Return the part of J that does not depend on the data."""
+        tables = [factor.reshape(len(factor), -1) for factor in factors]
+        sizes = [np.einsum("if,if->i", table, table, dtype=np.float64) for table in tables]
+        strengths = (*self.strengths, *self.strengths)  # rows, columns, twice: as U, V, b, c
+        return float(sum(map(np.dot, strengths, sizes))) / 2
+
+    @cached_property
+    def strengths(self) -> tuple[np.ndarray, np.ndarray]:
+        """The λᵢ of the rows, shape (m,), and the λⱼ of the columns, shape (n,)."""
+        counts = self.entries.row_counts, self.entries.column_counts
+        weights = counts if self.weighting == "count" else map(np.ones, self.entries.shape)
+        return tuple(self.regularization * weight for weight in weights)
+
+
+class CompletionProblem(EntriesProblem, SmoothProblem):
     """The objective J of factors, given the observed entries.
 
     Parameters
@@ -98,9 +137,7 @@ class CompletionProblem(SmoothProblem):
         biases: bool = False,
         non_negative: bool = False,
     ):
-        check.kind(isinstance(entries, ObservedEntries), entries, "entries", "ObservedEntries")
-        self.entries = entries
-        self.regularization = check.non_negative(regularization, "regularization")
+        super().__init__(entries, regularization)
         self.weighting = check.choice(weighting, ("count", "constant"), "weighting")
         self.entry_loss = find_loss(check.choice(loss, CANONICAL, "loss"))
         self.entry_loss.check_data(entries.values, "values")
@@ -108,13 +145,6 @@ class CompletionProblem(SmoothProblem):
         self.non_negative = check.flag(non_negative, "non_negative")
         self.constant = self.entry_loss.best_constant(entries.values)
         self.mean = self.constant if self.biases else 0.0
-
-    def as_factors(self, start) -> Factors | BiasedFactors:
-        """Return a start as `Factors`, or with biases as `BiasedFactors`; float32 stays float32."""
-        m, n = self.entries.shape
-        shapes = {"U": (m, "k"), "V": (n, "k"), "row_bias": (m,), "column_bias": (n,)}
-        kind = BiasedFactors if self.biases else Factors
-        return check.factors(start, kind, {name: shapes[name] for name in kind._fields})
 
     def scores(self, factors, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the scores x̂ᵢⱼ of pairs of a row i and a column j."""
@@ -125,14 +155,6 @@ class CompletionProblem(SmoothProblem):
         entries = self.entries
         scores = self.scores(factors, entries.rows, entries.columns)
         return self.entry_loss.total(entries.values, scores)
-
-    @np.errstate(over="ignore", invalid="ignore")
-    def penalty(self, factors) -> float:
-        """Return the part of J that does not depend on the data."""
-        tables = [factor.reshape(len(factor), -1) for factor in factors]
-        sizes = [np.einsum("if,if->i", table, table, dtype=np.float64) for table in tables]
-        strengths = (*self.strengths, *self.strengths)  # rows, columns, twice: as U, V, b, c
-        return float(sum(map(np.dot, strengths, sizes))) / 2
 
     @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradient(self, factors) -> tuple[float, Factors | BiasedFactors]:
@@ -160,13 +182,6 @@ class CompletionProblem(SmoothProblem):
     def loss_at_zero(self, factors=None) -> float:
         """Return the loss of scores that are all 0: a loss that counts as large."""
         return self.entry_loss.total(self.entries.values, np.zeros(len(self.entries)))
-
-    @cached_property
-    def strengths(self) -> tuple[np.ndarray, np.ndarray]:
-        """The λᵢ of the rows, shape (m,), and the λⱼ of the columns, shape (n,)."""
-        counts = self.entries.row_counts, self.entries.column_counts
-        weights = counts if self.weighting == "count" else map(np.ones, self.entries.shape)
-        return tuple(self.regularization * weight for weight in weights)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
@@ -212,7 +227,7 @@ def initial_factors(
     >>> [factor.shape for factor in initial_factors(problem, 2, random_state=0)]
     [(2, 2), (3, 2), (2,), (3,)]
     """
-    check.kind(hasattr(problem, "entries"), problem, "problem", "a CompletionProblem")
+    check.kind(isinstance(problem, EntriesProblem), problem, "problem", "a CompletionProblem")
     rank, scale = check.count(rank, "rank"), check.non_negative(scale, "scale")
     dtype, random_state = check_float_type(dtype), check_random_state(random_state)
     sizes = problem.entries.shape
