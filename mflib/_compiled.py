@@ -45,8 +45,7 @@ def _with_ready_functions(function):
     names = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     called = {name: value for name, value in names.items() if hasattr(value, "ready")}
     ready = {name: value.ready() for name, value in called.items()}
-    copy = FunctionType(function.__code__, function.__globals__ | ready, function.__name__)
-    copy.__module__ = function.__module__
+    copy = FunctionType(function.__code__, function.__globals__ | ready)
     # Code kept on disk is looked up by this name. It must not outlive a change of what is called,
     # which may stand in another file.
     sources = "".join(inspect.getsource(value.__wrapped__) for value in called.values())
@@ -57,9 +56,9 @@ def _with_ready_functions(function):
 def _compile(function):
     try:
         from numba import njit
+
+        return njit(cache=True, **_OPTIONS)(function)
     except ImportError:
         return function
-    try:
-        return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba found no folder to keep the code in
         return njit(**_OPTIONS)(function)

@@ -1,6 +1,6 @@
 """What every room asks of its input, and one sentence for what it refuses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from reprlib import repr as shortened
 from typing import Any
@@ -48,8 +48,7 @@ def kind(fits: bool, value: Any, name: str, needed: str) -> None:
 
 def no_entries(bad: np.ndarray, name: str, one: str, several: str) -> None:
     """Refuse an array or sparse matrix if it has bad entries, and say how many."""
-    n = np.count_nonzero(bad)
-    if n:
+    if n := np.count_nonzero(bad):
         raise ValueError(f"{name} has {n} {one if n == 1 else several}")
 
 
@@ -87,16 +86,15 @@ def with_gaps(A: ArrayLike, name: str) -> np.ndarray:
 
 def matrix(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as a float array, a float CSR array or the operator that it is."""
-    if not isinstance(A, LinearOperator) and not sparse.issparse(A):
-        A = floats(A, name)
+    if isinstance(A, LinearOperator) or sparse.issparse(A):
+        _check_real(A.dtype, name)
+    else:
+        A = finite(floats(A, name).astype(np.float64, copy=False), name)
     need(A.ndim == 2, f"{name} has shape {A.shape}", "a matrix with two dimensions")
     need(0 not in A.shape, f"{name} is empty (shape {A.shape})", "a row and a column at least")
-    _check_real(A.dtype, name)
     if sparse.issparse(A):
         A = sparse.csr_array(A, dtype=np.float64)
         finite(A.data, name)
-    elif isinstance(A, np.ndarray):
-        A = finite(A.astype(np.float64, copy=False), name)
     return A
 
 
@@ -113,14 +111,6 @@ def shaped(A: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
     return A
 
 
-def mask(M: ArrayLike, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Return an array of bool of that shape."""
-    M = array(M, name)
-    fits = M.shape == shape and M.dtype == bool
-    need(fits, f"{name} has shape {M.shape} and type {M.dtype}", f"bool of shape {shape}")
-    return M
-
-
 def square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     """Return A as `matrix` does, refusing it if it is not square."""
     A = matrix(A, name)
@@ -128,55 +118,42 @@ def square(A: ArrayLike | Matrix, name: str = "A") -> Matrix:
     return A
 
 
-def vector(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
-    """Return v, divided by a power of 2 so that its largest entry lies between ½ and 1.
-
-    That changes no digit, and squares of the entries can no longer overflow or underflow to zero.
-    """
+def direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
+    """Return v / ‖v‖ for a real vector that is not zero, with n entries (None: any number)."""
     v = floats(v, name)
     needed = f"a vector of shape ({'n' if n is None else n},)"
     need(v.ndim == 1 and n in (None, v.size), f"{name} has shape {v.shape}", needed)
     if not finite(v, name).any():
         raise ValueError(f"{name} is the zero vector, which has no direction")
-    v = v.astype(np.float64)
-    return np.ldexp(v, -np.frexp(np.abs(v).max())[1])
-
-
-def direction(v: ArrayLike, n: int | None, name: str) -> np.ndarray:
-    """Return v / ‖v‖ for a real vector that is not zero, with n entries (None: any number)."""
-    v = vector(v, n, name)
+    # Divided by a power of 2 it keeps its digits, and no square overflows or vanishes.
+    v = np.ldexp(v.astype(np.float64), -np.frexp(np.abs(v).max())[1])
     return v / norm(v)
 
 
-def number(value: float, name: str) -> float:
-    """Return one real, finite number."""
+def number(value: float, name: str, fits: Callable = isfinite, needed: str = "") -> float:
+    """Return one real, finite number that fits."""
     x = array(value, name)
     need(x.ndim == 0, f"{name} has shape {x.shape}", "a single number")
     need_value(x.dtype.kind in "iuf" and isfinite(x), value, name, "a finite real number")
     x = float(x)
     need(abs(x) <= _LARGEST, f"{name} is {x}", f"a number of size {_LARGEST:.0e} at most")
+    need(fits(x), f"{name} is {value}", needed)
     return x
 
 
 def positive(value: float, name: str) -> float:
     """Return one number above 0."""
-    x = number(value, name)
-    need(x > 0, f"{name} is {value}", "a number above 0")
-    return x
+    return number(value, name, lambda x: x > 0, "a number above 0")
 
 
 def non_negative(value: float, name: str) -> float:
     """Return one number of at least 0."""
-    x = number(value, name)
-    need(x >= 0, f"{name} is {value}", "at least 0")
-    return x
+    return number(value, name, lambda x: x >= 0, "at least 0")
 
 
 def share(value: float, name: str) -> float:
     """Return one number from 0 to 1."""
-    x = number(value, name)
-    need(0 <= x <= 1, f"{name} is {value}", "a number from 0 to 1")
-    return x
+    return number(value, name, lambda x: 0 <= x <= 1, "a number from 0 to 1")
 
 
 def count(value: int, name: str, *, smallest: int = 1, largest: int | None = None) -> int:
@@ -197,8 +174,7 @@ def items(value: Any, n: int | None, name: str, needed: str) -> tuple | list:
 
 def sides(shape: Any, n: int | None = None, largest: int | None = None) -> tuple[int, ...]:
     """Return a shape of n sides (None: any number) as whole numbers of at least 1."""
-    needed = f"a tuple of {f'{n} ' if n else ''}whole numbers"
-    whole = items(shape, n, "shape", needed)
+    whole = items(shape, n, "shape", f"a tuple of {f'{n} ' if n else ''}whole numbers")
     return tuple(count(side, "a side of shape", largest=largest) for side in whole)
 
 
@@ -207,9 +183,8 @@ def limits(tol: float, max_iter: int) -> tuple[float, int]:
     return non_negative(tol, "tol"), count(max_iter, "max_iter", smallest=0)
 
 
-def choice(value: str, choices: Iterable[str | None], name: str) -> str:
+def choice(value: str, choices: Collection[str | None], name: str) -> str:
     """Return one of the choices."""
-    choices = tuple(choices)
     if not isinstance(value, str | int | np.integer | tuple | None) or value not in choices:
         raise ValueError(f"{name} is {shown(value)}; use one of {', '.join(map(repr, choices))}")
     return value
@@ -223,9 +198,8 @@ def flag(value: bool, name: str) -> bool:
 def product(W: np.ndarray) -> np.ndarray:
     """Return a product with A, refusing one that overflows, or nearly, or is not a number."""
     if not np.abs(W).max() <= _LARGEST:  # written so that NaN is refused too
-        raise FloatingPointError(
-            f"a product with A is not a number or exceeds {_LARGEST:.0e}; scale A down first"
-        )
+        found = f"a product with A is not a number or exceeds {_LARGEST:.0e}"
+        raise FloatingPointError(f"{found}; scale A down first")
     return W
 
 
@@ -237,8 +211,7 @@ def dense(A: Matrix, name: str = "A") -> np.ndarray:
 
 def no_operator(A: Matrix, name: str) -> np.ndarray | sparse.csr_array:
     """Return A, refusing it if it is an operator."""
-    fits = not isinstance(A, LinearOperator)
-    need(fits, f"{name} is an operator", "an array or a sparse matrix")
+    need(not isinstance(A, LinearOperator), f"{name} is an operator", "an array or a sparse matrix")
     return A
 
 
@@ -275,15 +248,13 @@ def factors(
     except (TypeError, ValueError):
         raise ValueError(f"the start is no sequence of arrays {names}") from None
     found = [A.shape for A in arrays]
-    # both flattened; the first size that stands at a "k"
-    pairs = zip(sum(wanted, ()), sum(found, ()), strict=False)
-    k = next((size for side, size in pairs if side == "k"), None)
+    # both flattened; a size that stands at a "k"
+    k = dict(zip(sum(wanted, ()), sum(found, ()), strict=False)).get("k")
     fitting = [tuple(k if side == "k" else side for side in shape) for shape in wanted]
     if found != fitting or k == 0:
         given, needed = (" and ".join(map(str, s)).replace("'", "") for s in (found, wanted))
-        raise ValueError(
-            f"the start has factors of shapes {given}; {needed} are needed for {names}"
-        )
+        message = f"the start has factors of shapes {given}; {needed} are needed for {names}"
+        raise ValueError(message)
     arrays = [finite(floats(A, name), name) for name, A in zip(shapes, arrays, strict=True)]
     dtype = np.result_type(*arrays)
     return named(*(A.astype(dtype, order="C") for A in arrays))

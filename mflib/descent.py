@@ -28,8 +28,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import norm
-from scipy.linalg.blas import dnrm2
+from scipy.linalg import blas, norm
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_random_state
 
@@ -39,8 +38,7 @@ from mflib.eigen import power_iteration
 from mflib.iteration import Iterate, Problem, drive, has_exploded, record, warn_unless_converged
 
 Updates = Literal["alternating", "simultaneous"]
-
-_STATES = {"settled": "converged", "broken": "diverged", "enough": "not converged"}
+Verdict = Literal["converging", "oscillating", "diverged"]
 
 
 class Point(NamedTuple):
@@ -54,7 +52,7 @@ class DescentStep(Iterate):
     """One iterate of gradient descent, with the numbers that are known there.
 
     `loss` is that of the data, `objective` what is minimised, `gradient_norm` the length of the
-    objective's gradient. `learning_rates` holds the rate that led here, for each factor.
+    objective's gradient.
     """
 
     algorithm = "descent"
@@ -63,7 +61,6 @@ class DescentStep(Iterate):
     loss: float
     objective: float
     gradient_norm: float
-    learning_rates: tuple[float, ...] | None
 
 
 @record
@@ -71,27 +68,21 @@ class DescentResult(DescentStep):
     """The last finite iterate of gradient descent, and why it stopped there (`message`).
 
     `objectives` has the objective of the start and of every step; after divergence its last entry
-    is the one that gave it away, infinite if it was NaN. `critical_learning_rate` is a limit that η
-    broke, where one is known.
+    is the one that gave it away, infinite if it was NaN.
     """
 
     converged: bool
     message: str
     objectives: np.ndarray
-    state: Literal["converged", "not converged", "diverged"]
-    critical_learning_rate: float | None
 
 
 class SmoothProblem(Problem):
     """A problem with a gradient: all that gradient descent asks, on factors of any kind.
 
-    A problem must define `as_factors` and `loss_and_gradient`, and `penalty` if it has one. The
-    rest has an answer here, and those who know a better one override it.
+    A problem must define `as_factors`, `penalty` if it has one, and `loss_and_gradient(factors)`,
+    which returns the loss of the data, and the gradient of the objective as a tuple like the
+    factors. The rest has an answer here, and those who know a better one override it.
     """
-
-    def loss_and_gradient(self, factors) -> tuple[float, tuple[np.ndarray, ...]]:
-        """Return the loss of the data, and the gradient of the objective, like the factors."""
-        raise NotImplementedError
 
     def loss(self, factors) -> float:
         """Return the misfit of the data, without penalties."""
@@ -111,14 +102,6 @@ class SmoothProblem(Problem):
         An operator acts on the raveled factor, an array on each of its rows.
         """
         raise ValueError(f"{type(self).__name__} has no safe step; give a learning_rate")
-
-    def project(self, factors) -> tuple[np.ndarray, ...]:
-        """Return the nearest factors that are allowed, each by itself: here all are."""
-        return factors
-
-    def loss_at_zero(self, factors) -> float:
-        """Return the loss of zeros in the shape of the factors: a loss that counts as large."""
-        return self.loss(factors._make(map(np.zeros_like, factors)))
 
     def gradient_scale(self, step: DescentStep, start: DescentStep) -> float:
         """Return the length that a small gradient is small against: here that at the start."""
@@ -224,7 +207,7 @@ def descent_steps(
     factors, random_state = problem.as_factors(start), check_random_state(random_state)
     alternating = check.choice(updates, get_args(Updates), "updates") == "alternating"
     with np.errstate(over="ignore", invalid="ignore"):
-        if not isfinite(problem.objective(factors)):
+        if not isfinite(problem.loss_and_gradient(factors)[0] + problem.penalty(factors)):
             raise ValueError("the loss of the start overflows; scale the start down")
         if learning_rate is not None:
             learning_rate, vectors = check.positive(learning_rate, "learning_rate"), None
@@ -235,35 +218,31 @@ def descent_steps(
             raise ValueError("simultaneous updates have no safe step; give a learning_rate")
 
     def iterate(factors):
-        rates = None
         for n_iter in count():
             with np.errstate(over="ignore", invalid="ignore"):
                 loss, gradient = problem.loss_and_gradient(factors)
                 objective = loss + problem.penalty(factors)
-            yield DescentStep(n_iter, factors, loss, objective, total_length(gradient), rates)
-            factors, rates = _move(problem, factors, gradient, learning_rate, vectors, alternating)
+            yield DescentStep(n_iter, factors, loss, objective, total_length(gradient))
+            factors = _move(problem, factors, gradient, learning_rate, vectors, alternating)
 
     return iterate(factors)
 
 
 def total_length(factors: tuple[np.ndarray, ...]) -> float:
     """Return the length of all factors (or gradients), taken as one long vector."""
-    return hypot(*[dnrm2(factor.ravel()) for factor in factors])
+    return hypot(*[blas.dnrm2(factor.ravel()) for factor in factors])
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def _move(problem, factors, gradient, learning_rate, vectors, alternating):
-    """Return the factors after a step against their gradient, and the rates (by default safe)."""
-    rates = []
+    """Return the factors after a step against their gradient, by default a safe one."""
     for block, G in enumerate(gradient):
         if alternating and block:  # the gradient where the others are by now
             G = problem.block_gradient(factors, block)
-        rates.append(learning_rate or _safe_rate(problem, factors, block, vectors[block], G))
-        moved = {factors._fields[block]: factors[block] - rates[block] * G}
+        rate = learning_rate or _safe_rate(problem, factors, block, vectors[block], G)
+        moved = {factors._fields[block]: factors[block] - rate * G}
         factors = factors._replace(**moved)
-        if alternating or block == len(gradient) - 1:
-            factors = problem.project(factors)
-    return factors, tuple(rates)
+    return factors
 
 
 def _safe_rate(problem, factors, block, v, G):
@@ -277,9 +256,9 @@ def _safe_rate(problem, factors, block, v, G):
     from a random v, too.
     """
     H = problem.block_hessian(factors, block)
-    v /= dnrm2(v)
+    v /= blas.dnrm2(v)
     Hv = H @ v
-    curvature = dnrm2(Hv)
+    curvature = blas.dnrm2(Hv)
     if 0 < curvature < inf:
         v[:] = Hv
     if G.any():
@@ -304,8 +283,7 @@ def gradient_descent(
 
     Converged: the gradient is shorter than `tol` times what the problem calls long
     (`gradient_scale`; for a factorization (‖M∘X‖ + λ) √(‖U‖² + ‖V‖²), which has its unit). So it
-    is at a saddle, too: zero factors never move. (Where a constraint holds a factor back, as
-    `project` says, the gradient does not vanish, and all steps are done.)
+    is at a saddle, too: zero factors never move.
     Diverged: the objective is NaN, infinite, or more than a million times the larger one of that of
     the start and of the loss of zero factors. The result then names the learning rate that η
     exceeded, if it is known, and holds the last finite iterate.
@@ -339,40 +317,33 @@ def gradient_descent(
     check.kind(watch is None or callable(watch), watch, "watch", "a function of an iterate")
     steps = descent_steps(problem, start, learning_rate, updates=updates, random_state=random_state)
     first = lowest = next(steps)
-    large = max(abs(first.objective), problem.loss_at_zero(first.factors))
-    objectives, critical = [], None
+    zeros = first.factors._make(map(np.zeros_like, first.factors))
+    large = max(abs(first.objective), problem.loss(zeros))
+    objectives = []
 
     def settled(step):
         return step.gradient_norm <= tol * problem.gradient_scale(step, first)
 
     def broken(step):
-        nonlocal lowest, critical
+        nonlocal lowest
         objectives.append(step.objective if isfinite(step.objective) else inf)
         if not has_exploded(step.objective, large):
             lowest = step if step.objective <= lowest.objective else lowest
             return ""
         if learning_rate is None:
-            rates = ", ".join(f"{rate:.3g}" for rate in step.learning_rates)
-            reason = f"with safe steps of η = {rates} the numbers overflow; scale the start"
+            reason = "even with the safe steps the numbers overflow; scale the start"
         else:
-            critical, reason = problem.broken_limit(lowest, learning_rate, updates)
-        if critical is not None:
-            times = f"{learning_rate / critical:.4g} × the {reason} = {critical:.3g}"
-            reason = f"η = {learning_rate:.4g} is {times}"
+            limit, reason = problem.broken_limit(lowest, learning_rate, updates)
+            if limit is not None:
+                times = f"{learning_rate / limit:.4g} × the {reason} = {limit:.3g}"
+                reason = f"η = {learning_rate:.4g} is {times}"
         return f"diverged at step {step.n_iter}: {reason}"
 
     run = drive(chain([first], steps), max_iter, settled, broken, watch=watch)
-    return run.result(
-        DescentResult,
-        objectives=np.array(objectives),
-        state=_STATES[run.state],
-        critical_learning_rate=critical,
-    )
+    return run.result(DescentResult, objectives=np.array(objectives))
 
 
-def largest_curvature(
-    H: Matrix, *, tol: float = 1e-4, max_iter: int = 10_000, random_state=None
-) -> float:
+def largest_curvature(H: Matrix, *, tol: float = 1e-4, random_state=None) -> float:
     """Return the largest eigenvalue of a Hessian, by power iteration.
 
     Power iteration finds the eigenvalue of largest modulus. Where that is negative, or as large as
@@ -386,15 +357,13 @@ def largest_curvature(
     tol : float
         Relative size of the residual at which to stop. The eigenvalue is then at least as accurate;
         its error falls by the square, unless another one is very close.
-    max_iter : int
-        Largest number of steps, for each power iteration.
     random_state : int, RandomState or None
         Chooses the random start.
 
     Warns
     -----
     ConvergenceWarning
-        If power iteration does not converge; the number is then a rough one.
+        If power iteration does not converge in 10,000 steps; the number is then a rough one.
 
     Examples
     --------
@@ -404,7 +373,7 @@ def largest_curvature(
     3.0
     """
     H = check.square(H, "H")
-    options = {"tol": tol, "max_iter": max_iter, "random_state": check_random_state(random_state)}
+    options = {"tol": tol, "max_iter": 10_000, "random_state": check_random_state(random_state)}
     pair = power_iteration(H, **options)
     if pair.converged and pair.eigenvalue >= 0:
         return pair.eigenvalue
@@ -448,9 +417,7 @@ def critical_learning_rate(H: Matrix, *, random_state=None) -> float:
     return 2 / curvature if curvature > 0 else inf
 
 
-def classify_losses(
-    losses: Sequence[float], *, reference: float | None = None
-) -> Literal["converging", "oscillating", "diverged"]:
+def classify_losses(losses: Sequence[float], *, reference: float | None = None) -> Verdict:
     """Tell from the losses of a run, start first, what it does.
 
     "diverged": the loss exploded (see `has_exploded`), or rose at every step of the second half and

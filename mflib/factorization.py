@@ -15,19 +15,17 @@ While one factor stays, f is a quadratic of the other, and the limit of the lear
                     minimum is unstable, as λ_max ≥ 2σ₁(X) at each of them.
 """
 
-from math import inf, sqrt
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
+from scipy.linalg import norm
+from scipy.sparse import sparray
 from scipy.sparse.linalg import LinearOperator
 
 from mflib import _validation as check
-from mflib._validation import Matrix
 from mflib.descent import SmoothProblem, critical_learning_rate, total_length
-from mflib.iteration import warn_unless_converged
-from mflib.nmf import entries_of_product
 from mflib.svd import truncated_svd
 
 
@@ -43,21 +41,18 @@ class FactorizationProblem(SmoothProblem):
 
     Parameters
     ----------
-    X : (m, n) array or sparse matrix
-        Of a sparse matrix the stored entries count as observed (a stored zero too), all others as
-        missing.
+    X : (m, n) array
+        Large data with few entries are for `CompletionProblem` (lesson 5), which visits no others.
     mask : (m, n) array of bool, optional
         M: True where X is observed. What X holds elsewhere is never looked at; it may be NaN.
-        By default all entries of an array are observed. Not for sparse X.
+        By default all entries are observed.
     regularization : float
         λ, at least 0.
 
     Attributes
     ----------
-    X : (m, n) array or sparse matrix
+    X : (m, n) array
         M ∘ X.
-    is_complete : bool
-        Whether every entry is observed.
 
     Examples
     --------
@@ -68,21 +63,15 @@ class FactorizationProblem(SmoothProblem):
     array([[-11.]])
     """
 
-    def __init__(
-        self, X: ArrayLike | Matrix, *, mask: ArrayLike | None = None, regularization: float = 0.0
-    ):
+    def __init__(self, X: ArrayLike, *, mask: ArrayLike | None = None, regularization: float = 0.0):
         if mask is not None:
-            if sparse.issparse(X):
-                raise ValueError("X is sparse, and its stored entries are observed; mask is not")
             X = check.floats(X, "X")
-            mask = check.mask(mask, X.shape, "mask")
+            mask = check.shaped(check.array(mask, "mask"), X.shape, "mask")
+            check.need(mask.dtype == bool, f"mask holds entries of type {mask.dtype}", "bool")
             X = np.where(mask, X, 0.0)
-        self.X, self.mask = check.no_operator(check.matrix(X, "X"), "X"), mask
+        self.X, self.mask = check.dense(check.matrix(X, "X"), "X"), mask
         self.regularization = check.non_negative(regularization, "regularization")
-        self.is_complete = mask is None and not sparse.issparse(X)
-        self._loss_at_zero = _half_square(self.X)
-        if sparse.issparse(self.X):  # the row of each stored entry
-            self._rows = np.repeat(np.arange(self.X.shape[0]), np.diff(self.X.indptr))
+        self._size = norm(self.X)
 
     def as_factors(self, start) -> Factors:
         """Return a start as `Factors(U, V)`."""
@@ -90,20 +79,17 @@ class FactorizationProblem(SmoothProblem):
         factors = check.factors(start, Factors, {"U": (m, "k"), "V": (n, "k")})
         return Factors(*(factor.astype(np.float64, copy=False) for factor in factors))
 
-    def masked_product(self, U: np.ndarray, V: np.ndarray) -> np.ndarray | sparse.csr_array:
-        """Return M ∘ (U Vᵀ), computed at the observed entries only if X is sparse."""
-        if sparse.issparse(self.X):
-            values = entries_of_product(U, V, self._rows, self.X.indices)
-            return sparse.csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
+    def masked_product(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """Return M ∘ (U Vᵀ)."""
         product = U @ V.T
         if self.mask is not None:
             np.putmask(product, ~self.mask, 0.0)
         return product
 
-    def residual(self, factors) -> np.ndarray | sparse.csr_array:
+    def residual(self, factors) -> np.ndarray:
         """Return E = M ∘ (U Vᵀ − X)."""
         E = self.masked_product(*self._read(factors))
-        _entries(E)[...] -= _entries(self.X)
+        E -= self.X
         return E
 
     def loss(self, factors) -> float:
@@ -112,8 +98,6 @@ class FactorizationProblem(SmoothProblem):
 
     def penalty(self, factors) -> float:
         """Return ½λ(‖U‖² + ‖V‖²)."""
-        if not self.regularization:
-            return 0.0
         return self.regularization * sum(map(_half_square, self._read(factors)))
 
     def loss_and_gradient(self, factors) -> tuple[float, Factors]:
@@ -124,9 +108,9 @@ class FactorizationProblem(SmoothProblem):
 
     def block_gradient(self, factors, block: int) -> np.ndarray:
         """Return one of the two gradients, for half the work."""
-        U, V = factors = self._read(factors)
         E = self.residual(factors)
-        return _regularized(E.T @ U if block else E @ V, self.regularization, factors[block])
+        pull = E.T @ factors.U if block else E @ factors.V
+        return pull + self.regularization * factors[block]
 
     def block_hessian(self, factors, block: int) -> np.ndarray | LinearOperator:
         """Return the Hessian with respect to U (block 0) or V (block 1), while the other stays.
@@ -142,7 +126,7 @@ class FactorizationProblem(SmoothProblem):
         """
         U, V = self._read(factors)
         moving, other = (V, U) if block else (U, V)
-        if self.is_complete:
+        if self.mask is None:
             return other.T @ other + self.regularization * np.eye(other.shape[1])
 
         def product(d):
@@ -166,14 +150,9 @@ class FactorizationProblem(SmoothProblem):
 
         return LinearOperator((U.size + V.size,) * 2, product, dtype=np.float64)
 
-    def loss_at_zero(self, factors=None) -> float:
-        """Return ½‖M ∘ X‖², whatever the rank."""
-        return self._loss_at_zero
-
     def gradient_scale(self, step, start=None) -> float:
         """Return (‖M ∘ X‖ + λ) √(‖U‖² + ‖V‖²), which has the unit of a gradient."""
-        unit = sqrt(2 * self._loss_at_zero) + self.regularization
-        return unit * total_length(step.factors)
+        return (self._size + self.regularization) * total_length(step.factors)
 
     def broken_limit(self, step, learning_rate, updates) -> tuple[float, str]:
         """Return 1/σ₁ or 2/λ_max at this step, or 2/λ_max of the half step that broke it."""
@@ -184,16 +163,16 @@ class FactorizationProblem(SmoothProblem):
             # 1/σ₁ is not what broke it where λ_max is over twice the 2σ₁ of a balanced minimum.
             if learning_rate <= critical or here < critical / 2:
                 return here, f"critical 2/λ_max at step {step.n_iter}"
-            exact = self.is_complete and not self.regularization
+            exact = self.mask is None and not self.regularization
             return critical, "critical 1/σ₁" if exact else "first guess 1/σ₁(M∘X)"
         # A half step below its limit cannot raise the objective: η is above one of the two.
-        critical = critical_learning_rate(self.block_hessian(factors, 0), random_state=0)
-        if learning_rate > critical:
-            return critical, f"critical 2/λ_max of U's half step {step.n_iter + 1}"
-        U = factors.U - learning_rate * self.block_gradient(factors, 0)
-        H = self.block_hessian(factors._replace(U=U), 1)
-        critical = critical_learning_rate(H, random_state=0)
-        return critical, f"critical 2/λ_max of V's half step {step.n_iter + 1}"
+        for block in (0, 1):
+            critical = critical_learning_rate(self.block_hessian(factors, block), random_state=0)
+            if learning_rate > critical:
+                break
+            factors = factors._replace(U=factors.U - learning_rate * self.gradient(factors).U)
+        where = f"{factors._fields[block]}'s half step {step.n_iter + 1}"
+        return critical, f"critical 2/λ_max of {where}"
 
     def _read(self, factors):
         """Return factors as they are, and anything else checked."""
@@ -201,10 +180,7 @@ class FactorizationProblem(SmoothProblem):
 
 
 def factor_gradient(
-    E: np.ndarray | sparse.sparray,
-    factors: Any,
-    row_strength: float | np.ndarray = 0.0,
-    column_strength: float | np.ndarray = 0.0,
+    E: np.ndarray | sparray, factors: Any, row_strength: ArrayLike, column_strength: ArrayLike
 ) -> Factors:
     """Return E V + λU and Eᵀ U + λV, for the derivatives E of a loss by the entries of U Vᵀ.
 
@@ -213,14 +189,14 @@ def factor_gradient(
     E : (m, n) array or sparse matrix
         For half the squared error, the residual, 0 where X is missing.
     factors : Factors, or another named tuple with U and V
-    row_strength, column_strength : float, or arrays (m,) and (n,)
+    row_strength, column_strength : floats, or arrays (m,) and (n,)
         λ, one for all or one per row of U (of V).
     """
     U, V = factors.U, factors.V
-    return Factors(_regularized(E @ V, row_strength, U), _regularized(E.T @ U, column_strength, V))
+    return Factors(E @ V + (row_strength * U.T).T, E.T @ U + (column_strength * V.T).T)
 
 
-def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
+def joint_critical_learning_rate(X: ArrayLike, *, random_state=None) -> float:
     """Return 1/σ₁(X), for gradient descent on both factors at once.
 
     What holds, for X fully observed and no regularization: at every global minimum of
@@ -232,7 +208,7 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
 
     Parameters
     ----------
-    X : (m, n) array or sparse matrix
+    X : (m, n) array
     random_state : int, RandomState or None
         Chooses the start of the iteration for σ₁.
 
@@ -241,26 +217,11 @@ def joint_critical_learning_rate(X: Matrix, *, random_state=None) -> float:
     >>> round(joint_critical_learning_rate([[3, 2], [2, 3]], random_state=0), 4)
     0.2
     """
-    X = check.no_operator(check.matrix(X, "X"), "X")
-    found = truncated_svd(X, 1, random_state=random_state)
-    warn_unless_converged(found)
-    (sigma,) = found.singular_values.tolist()
+    X = check.dense(check.matrix(X, "X"), "X")
+    sigma = float(truncated_svd(X, 1, random_state=random_state).singular_values[0])
     return 1 / sigma if sigma > 0 else inf
 
 
-def _regularized(gradient, strength, factor):
-    """Return the gradient + λ times the factor, λ being one number or one per row."""
-    if isinstance(strength, np.ndarray):
-        return gradient + strength[:, np.newaxis] * factor
-    return gradient + strength * factor if strength else gradient  # 0 · inf is NaN
-
-
-def _entries(A):
-    """Return the numbers that an array or a sparse matrix stores."""
-    return A.data if sparse.issparse(A) else A
-
-
 def _half_square(A):
-    """Return ½‖A‖² of an array or a sparse matrix."""
-    entries = _entries(A).ravel()
-    return float(np.vdot(entries, entries)) / 2
+    """Return ½‖A‖²."""
+    return float(np.vdot(A, A)) / 2

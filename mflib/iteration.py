@@ -100,16 +100,10 @@ class ProblemIterate(Iterate):
 class Problem:
     """What is minimised over factors, which are a named tuple of arrays.
 
-    A problem defines `as_factors` and `loss`, and where it has them `penalty` and `gradient`.
+    A problem defines `as_factors(start)`, which returns a start (arrays or an iterate) as factors
+    and refuses what does not fit; `loss(factors)`, the misfit of the data, without penalties; and
+    where it has them `penalty` and `gradient`.
     """
-
-    def as_factors(self, start) -> tuple[np.ndarray, ...]:
-        """Return a start (arrays or an iterate) as factors, refusing what does not fit."""
-        raise NotImplementedError
-
-    def loss(self, factors) -> float:
-        """Return the misfit of the data, without penalties."""
-        raise NotImplementedError
 
     def penalty(self, factors) -> float:
         """Return what is added to the loss: a function of the factors alone."""
@@ -201,17 +195,18 @@ def drive(
     ('converged after 10 steps', 5.0)
     """
     good = None
+    state, how = ("enough", "not converged") if settled else ("settled", "stopped as planned")
     for step in islice(steps, max_iter + 1):
-        if watch is not None:
+        if watch:
             watch(step)
-        if broken is not None and (reason := broken(step)):
+        if broken and (reason := broken(step)):
             return Run(good or step, "broken", reason)
         good = step
-        if settled is not None and settled(step):
-            return Run(step, "settled", f"converged after {_count(step.n_iter)}")
-    if settled is None:
-        return Run(good, "settled", f"stopped as planned after {_count(good.n_iter)}")
-    return Run(good, "enough", f"not converged after {_count(good.n_iter)}")
+        if settled and settled(step):
+            state, how = "settled", "converged"
+            break
+    n = good.n_iter
+    return Run(good, state, f"{how} after {n} step{'' if n == 1 else 's'}")
 
 
 def report(estimator: Any, run: Run, *, stacklevel: int = 3) -> Any:
@@ -229,8 +224,7 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        estimator.__dict__ = before
         raise
 
 
@@ -268,7 +262,3 @@ def _read_only(array):
     array = array.view()
     array.setflags(write=False)
     return array
-
-
-def _count(n):
-    return "1 step" if n == 1 else f"{n} steps"

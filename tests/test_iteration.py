@@ -153,9 +153,6 @@ def test_loss_and_objective_are_computed_when_asked_and_once():
     assert fit.problem.asked == 1
     assert fit.problem.objective(fit.factors) == 6.0
     assert Problem().penalty(fit.factors) == 0.0
-    for ask in (Problem().as_factors, Problem().loss):
-        with pytest.raises(NotImplementedError):
-            ask(fit.factors)
 
 
 # Taking iterates

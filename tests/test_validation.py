@@ -90,8 +90,8 @@ REFUSALS = {
     "a side of shape is 2.5; a whole number is needed": lambda: check.sides((4, 2.5)),
     "penalty is (1,); a pair is needed": lambda: check.items((1,), 2, "penalty", "a pair"),
     "problem is a list; a Problem is needed": lambda: check.kind(False, [], "problem", "a Problem"),
-    "mask has shape (2,) and type int64; bool of shape (2,) is needed": lambda: check.mask(
-        np.arange(2, dtype="i8"), (2,), "mask"
+    "mask holds entries of type int64; bool is needed": lambda: FactorizationProblem(
+        [[1, 2]], mask=np.ones((1, 2), "i8")
     ),
     "b has shape (2,); (3,) is needed": lambda: check.shaped(np.ones(2), (3,), "b"),
     "tol is -1; at least 0 is needed": lambda: check.limits(-1, 9),
@@ -100,7 +100,7 @@ REFUSALS = {
     "solver is 'x'; use one of 'numpy', 'compiled'": lambda: check.choice(
         "x", ("numpy", "compiled"), "solver"
     ),
-    "init is None; use one of 'a', 'b'": lambda: check.choice(None, iter("ab"), "init"),
+    "init is None; use one of 'a', 'b'": lambda: check.choice(None, ("a", "b"), "init"),
     "init is ['a']; use one of 'a', None": lambda: check.choice(["a"], ("a", None), "init"),
     "biases is 1; True or False is needed": lambda: check.flag(1, "biases"),
     "biases is 'no'; True or False is needed": lambda: check.flag("no", "biases"),
@@ -164,7 +164,7 @@ def test_a_count_lies_between_its_limits(value, smallest, largest):
 
 def test_limits_choices_and_flags_are_returned():
     assert check.limits(0, np.int64(7)) == (0.0, 7)
-    assert check.choice("b", iter("ab"), "init") == "b"
+    assert check.choice("b", ("a", "b"), "init") == "b"
     assert check.choice(None, ("a", None), "init") is None
     assert check.flag(np.True_, "biases") is True
 

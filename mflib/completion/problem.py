@@ -159,6 +159,8 @@ class CompletionProblem(EntriesProblem, SmoothProblem):
     @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradient(self, factors) -> tuple[float, Factors | BiasedFactors]:
         """Return the loss, and the derivatives of J with respect to the factors (and biases)."""
+        if self.non_negative:
+            raise ValueError("gradient descent keeps no factor non-negative; ALS and SGD do")
         X = self.entries.by_row
         rows = np.repeat(np.arange(X.shape[0]), self.entries.row_counts)
         scores = self.scores(factors, rows, X.indices)
@@ -172,12 +174,6 @@ class CompletionProblem(EntriesProblem, SmoothProblem):
             c = E.sum(axis=0) + column_strengths * factors.column_bias
             gradient = BiasedFactors(*gradient, b, c)
         return loss, gradient
-
-    def project(self, factors) -> Factors | BiasedFactors:
-        """Return the factors with negative entries of U and V set to 0, if they shall have none."""
-        if not self.non_negative:
-            return factors
-        return factors._replace(U=np.maximum(factors.U, 0), V=np.maximum(factors.V, 0))
 
     def loss_at_zero(self, factors=None) -> float:
         """Return the loss of scores that are all 0: a loss that counts as large."""

@@ -127,10 +127,10 @@ def error_bound(
 def _describe(result, ratio, eta, updates, errors):
     """Tell what happened, and why."""
     problem, _, least = traffic_data()
-    if result.state == "diverged":
+    if result.message.startswith("diverged"):
         return f"Diverged at step {errors.size - 1}", result.message.partition(": ")[2]
     where = f"η = {eta:.3g} is {ratio:.3g}/σ₁. After {STEPS} steps the error is {errors[-1]:.4g}"
-    large = max(result.objectives[0], problem.loss_at_zero())
+    large = max(result.objectives[0], norm(problem.X) ** 2 / 2)  # the loss of zero factors
     if classify_losses(result.objectives, reference=large) != "converging":
         tail = errors[-STEPS // 4 :]
         return "Oscillating", (
