@@ -1,7 +1,7 @@
 """The estimators of lesson 6: a sequence of tables with one shared basis, and its forecast."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE
 from mflib.iteration import drive, report
 from mflib.sequential.joint import JointProblem, joint_steps, two_stages
-from mflib.sequential.preparation import Forecaster, prepare
+from mflib.sequential.preparation import Forecaster, Preparation
 from mflib.sequential.rollout import RolloutProblem, rollout_steps
 from mflib.sequential.transitions import companion_eigenvalues, forecast_states, predict_gaps
 
@@ -33,9 +33,7 @@ class _SequenceMF(Forecaster):
     tol: float = 1e-5
     max_iter: int = 200
 
-    # These are parameters of some.
-    lags = (1,)
-    transition_weight, transition_regularization, l1, non_negative = 0.0, 1e-2, 0.0, False
+    lags, non_negative = (1,), False  # parameters of some
 
     def impute(self) -> np.ndarray:
         """Return the data that were fitted, with Wₜ H in place of missing entries."""
@@ -51,36 +49,30 @@ class _SequenceMF(Forecaster):
 
     def _fit(self, X):
         self._check(X)
-        self.preparation_ = prepare(X, self.season, self.scale, self.first_step_)
+        self.preparation_ = Preparation(X, self.season, self.scale)
         problem, losses = self._problem(X), []
 
         def watch(step):
             W, _, T = self._as_sequence(step)
             losses.append((step.loss, problem.transition_loss(W, T)))
 
-        run = self._run(problem, watch)
+        run = self._go_on(problem, two_stages(problem, self.rank, self._drive), watch)
         self.states_, self.basis_, self.transitions_ = self._as_sequence(run.step)
-        compression, transition = np.transpose(losses)
-        self.history_ = {"compression": compression, "transition": transition}
+        self.history_ = dict(zip(("compression", "transition"), np.transpose(losses), strict=True))
         report(self, run, stacklevel=4)
 
     def _forecast(self, tables, steps):
         W = self.states_
         if len(tables) > len(W):
-            W = self._follow(self._problem(tables))
-        passed = len(tables) - len(W)
-        states = forecast_states(W, self.transitions_, self.lags, passed + steps)[passed:]
+            later = self._problem(tables).encode(self.basis_, first=len(W))
+            W = predict_gaps(np.concatenate([W, later]), self.transitions_, self.lags)
+        states = forecast_states(W, self.transitions_, self.lags, steps)
         return self.preparation_.undo(states @ self.basis_, start=len(tables))
 
-    def _run(self, problem, watch):
-        """Return the run that fits the prepared tables, handing on its iterates."""
-
-    def _follow(self, problem):
-        """Return the states that were fitted, and after them those that later tables tell of.
-
-        A state depends on no later table.
-        """
-        return self.states_
+    def _go_on(self, problem, run, watch):
+        """Go on from the run of the two stages, handing on the iterates: here it is the last."""
+        watch(run.step)
+        return run
 
     def _as_sequence(self, step):
         """Return the states W, the basis H and the transitions T of an iterate."""
@@ -95,8 +87,8 @@ class _SequenceMF(Forecaster):
         fits = self.season is None or check.count(self.season, "season") < len(X)
         check.need(fits, f"season is {self.season}", f"less than the {len(X)} steps of X")
         if check.flag(self.non_negative, "non_negative"):
-            needed = "season=None, as what a profile leaves has both signs,"
-            check.need(self.season is None, "non_negative is True", needed)
+            # what a profile leaves has both signs
+            check.need(self.season is None, "non_negative is True", "season=None")
             check.no_negative(X, "X", "non_negative=True")
         for axes, name in (((0, 2), "row"), ((0, 1), "column")):
             empty = missing.all(axis=axes)
@@ -105,8 +97,8 @@ class _SequenceMF(Forecaster):
 
     def _problem(self, X):
         """Return the problem of the joint fit, which has the parameters of this estimator."""
-        names = [field.name for field in fields(JointProblem)[1:]]  # all but the tables
-        options = {name: getattr(self, name) for name in names}
+        given = self.get_params()
+        options = {f.name: given[f.name] for f in fields(JointProblem) if f.name in given}
         return JointProblem(self.preparation_.apply(X), **options)
 
     def _drive(self, steps, watch=None):
@@ -201,22 +193,13 @@ class TwoStageMF(_SequenceMF):
     l1: float = 0.0
     non_negative: bool = False
 
-    def _run(self, problem, watch):
-        run = two_stages(problem, self.rank, self._drive)
-        watch(run.step)
-        return run
-
-    def _follow(self, problem):
-        W = np.concatenate([self.states_, problem.encode(self.basis_, first=len(self.states_))])
-        return predict_gaps(W, self.transitions_, self.lags)
-
 
 @_parameters
 class JointMF(TwoStageMF):
     """Factorize a sequence of tables, with basis, states and transitions fitted together.
 
-    See `joint_steps`; it starts from the two stages. A later table that is given to `forecast` has
-    the state that is best for it, given the states before it.
+    See `joint_steps`. Its sweeps are slow and move the basis little, so that it starts from the two
+    stages.
 
     Parameters
     ----------
@@ -234,10 +217,10 @@ class JointMF(TwoStageMF):
 
     Examples
     --------
-    Every second day is missing:
+    Three days are missing:
 
     >>> X = np.full((9, 3), 50.0) + [0, 10, 20]
-    >>> X[::2] = np.nan
+    >>> X[3:6] = np.nan
     >>> model = JointMF(1, season=None, regularization=1e-4, transition_regularization=1e-4)
     >>> model.fit(X).impute()[4].round(1)
     array([50., 60., 70.])
@@ -245,23 +228,16 @@ class JointMF(TwoStageMF):
 
     transition_weight: float = 1.0
 
-    def _run(self, problem, watch):
+    def _go_on(self, problem, run, watch):
         check.positive(self.transition_weight, "transition_weight")
-        # Sweeps of the joint fit are slow, and move the basis little: let the first stage find it.
-        compression = replace(problem, transition_weight=0.0)
-        start = two_stages(compression, self.rank, self._drive, bridge=True).step
-        return self._drive(joint_steps(problem, start), watch)
-
-    def _follow(self, problem):
-        return problem.follow(self.states_, self.basis_, self.transitions_)
+        return self._drive(joint_steps(problem, run.step), watch)
 
 
 @_parameters
 class RolloutMF(_SequenceMF):
     """Factorize a sequence of tables by one state and the powers of one transition, Wₜ = W₀ Tᵗ.
 
-    See `rollout_steps`; it starts from two stages, with the one lag 1. What followed the tables
-    that were fitted tells it nothing: all its states come from W₀.
+    See `rollout_steps`; it starts from two stages, with the one lag 1.
 
     Parameters
     ----------
@@ -282,9 +258,9 @@ class RolloutMF(_SequenceMF):
            [0.25]])
     """
 
-    def _run(self, problem, watch):
-        W, H, T = two_stages(problem, self.rank, self._drive, bridge=True).step.factors
-        radius = np.abs(np.linalg.eigvals(T[0])).max()
-        start = W[0], H, T[0] / max(radius, 1.0)  # so that no power overflows
+    def _go_on(self, problem, run, watch):
+        W, H, T = run.step.factors
+        # so that no power overflows
+        start = W[0], H, T[0] / max(np.abs(np.linalg.eigvals(T[0])).max(), 1.0)
         steps = rollout_steps(RolloutProblem(problem.X, self.regularization), start)
         return self._drive(steps, watch)

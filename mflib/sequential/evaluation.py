@@ -25,8 +25,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mflib import _validation as check
-from mflib.sequential.preparation import Forecaster, check_sequence, phases, seasonal_profile
-from mflib.sequential.transitions import check_lags, fit_transitions, forecast_states
+from mflib.sequential.preparation import Forecaster, check_sequence, in_phase, seasonal_profile
+from mflib.sequential.transitions import fit_transitions, forecast_states, predict_gaps
 
 
 class _Seasonal(Forecaster):
@@ -56,8 +56,7 @@ class LastValue(_Seasonal):
     """
 
     def _forecast(self, X, steps):
-        filled = _fill_forward(X, self.season)
-        return filled[len(filled) - self.season + np.arange(steps) % self.season]
+        return in_phase(_fill_forward(X, self.season)[-self.season :], 0, steps)
 
 
 class MeanValue(_Seasonal):
@@ -78,15 +77,11 @@ class MeanValue(_Seasonal):
     def impute(self) -> np.ndarray:
         """Return the data that were fitted, with the mean of the phase for missing entries."""
         check_is_fitted(self)
-        means = self._means(self.X_, 0, len(self.X_))
+        means = in_phase(seasonal_profile(self.X_, self.season), 0, len(self.X_))
         return self._as_given(np.where(np.isnan(self.X_), means, self.X_))
 
     def _forecast(self, X, steps):
-        return self._means(X, len(X), steps)
-
-    def _means(self, X, start, steps):
-        profile = seasonal_profile(X, self.season, self.first_step_)
-        return profile[phases(self.first_step_ + start, steps, self.season)]
+        return in_phase(seasonal_profile(X, self.season), len(X), steps)
 
 
 class ScalarAutoregression(Forecaster):
@@ -113,15 +108,13 @@ class ScalarAutoregression(Forecaster):
         self.lags = lags
 
     def _fit(self, X):
-        check_lags(self.lags, len(X))
         numbers = X.reshape(len(X), -1, 1)  # each entry is a state of its own, of one component
         self.coefficients_ = fit_transitions(numbers, self.lags).ravel()
 
     def _forecast(self, X, steps):
-        filled = _fill_forward(X, 1)
-        numbers = filled.reshape(len(filled), -1, 1)
-        coefficients = self.coefficients_[:, np.newaxis, np.newaxis]
-        return forecast_states(numbers, coefficients, self.lags, steps).reshape(-1, *X.shape[1:])
+        numbers = _fill_forward(X, 1).reshape(-1, X[0].size, 1)
+        T = self.coefficients_.reshape(-1, 1, 1)
+        return forecast_states(numbers, T, self.lags, steps).reshape(-1, *X.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -181,7 +174,6 @@ def rolling_forecast(
     >>> print(result.origins, result.forecasts.ravel(), round(result.rmse, 3))
     [2 3] [1. 2.] 1.581
     """
-    check.need_value(hasattr(model, "fit"), model, "model", "an estimator such as LastValue()")
     X = check_sequence(X).reshape(np.shape(X))
     check.count(horizon, "horizon", largest=len(X) - 1)
     check.count(start, "start", largest=len(X) - horizon)
@@ -237,11 +229,9 @@ def random_missing(shape: tuple[int, ...], share: float, *, random_state=None) -
     60
     """
     shape = check.sides(shape)
-    size = check.count(prod(shape), "the number of entries")
-    missing = np.zeros(size, dtype=bool)
-    n_missing = round(check.share(share, "share") * size)
-    missing[check_random_state(random_state).permutation(size)[:n_missing]] = True
-    return missing.reshape(shape)
+    size, share = check.count(prod(shape), "the number of entries"), check.share(share, "share")
+    places = np.argsort(check_random_state(random_state).permutation(size))  # in a random order
+    return (places < round(share * size)).reshape(shape)
 
 
 def block_missing(shape: tuple[int, ...], share: float, *, random_state=None) -> np.ndarray:
@@ -277,7 +267,5 @@ def _fill_forward(X, season):
     """
     if len(X) >= season and not np.isnan(X).any():
         return X
-    filled = np.concatenate([seasonal_profile(X, season), X])
-    for t in range(season, len(filled)):
-        filled[t] = np.where(np.isnan(filled[t]), filled[t - season], filled[t])
-    return filled
+    numbers = np.concatenate([seasonal_profile(X, season), X]).reshape(season + len(X), -1, 1)
+    return predict_gaps(numbers, np.ones((1, 1, 1)), (season,)).reshape(-1, *X.shape[1:])

@@ -7,13 +7,11 @@ per weekday. c is a scale, the root mean square of what is left: one number, or 
 each column of a table. Missing entries stay missing.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from mflib import _validation as check
 from mflib._validation import NEGLIGIBLE
@@ -23,28 +21,8 @@ from mflib.iteration import all_or_nothing
 _LARGEST_ENTRY = 1e290
 
 
-@dataclass(frozen=True)
 class Preparation:
-    """A profile (season, m, n), or one zero for none, and a scale that divides a table (m, n)."""
-
-    profile: np.ndarray
-    scale: np.ndarray
-    first_step: int
-
-    def apply(self, X: np.ndarray) -> np.ndarray:
-        """Return Z for tables X that begin at the first step."""
-        return (X - self._profiles(0, len(X))) / self.scale
-
-    def undo(self, Z: np.ndarray, start: int = 0) -> np.ndarray:
-        """Return X for tables Z that begin `start` steps after the first step."""
-        return Z * self.scale + self._profiles(start, len(Z))
-
-    def _profiles(self, start, n_steps):
-        return self.profile[phases(self.first_step + start, n_steps, len(self.profile))]
-
-
-def prepare(X: np.ndarray, season: int | None, scale: str | None, first_step: int) -> Preparation:
-    """Measure the profile and the scale of a sequence of tables.
+    """A profile and a scale, measured on a sequence of tables.
 
     Parameters
     ----------
@@ -54,82 +32,81 @@ def prepare(X: np.ndarray, season: int | None, scale: str | None, first_step: in
     scale : {None, "rows", "columns"}
         Whether one number is the scale, or one per row or per column of a table. A row or column
         that holds nothing but its profile is divided by the largest entry of X.
-    first_step : int
-        The number of the first table, from which phases of the season are counted.
+
+    Attributes
+    ----------
+    profile : (season, m, n) array, or one zero for none
+    scale : array that divides a table (m, n)
     """
-    axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
-    check.choice(scale, axes, "scale")
-    profile = np.zeros((1, 1, 1)) if season is None else seasonal_profile(X, season, first_step)
-    Z = Preparation(profile, np.ones(()), first_step).apply(X)
-    largest = np.nanmax(np.abs(X)) or 1.0  # the squares of entries relative to it cannot overflow
-    size = np.sqrt(_mean((Z / largest) ** 2, axes[scale], 0.0))[0]
-    size = largest * np.where(size > NEGLIGIBLE, size, 1.0)  # rounding has no size of its own
-    return Preparation(profile, size, first_step)
+
+    def __init__(self, X: np.ndarray, season: int | None, scale: str | None):
+        axes = {None: (0, 1, 2), "rows": (0, 2), "columns": (0, 1)}
+        check.choice(scale, axes, "scale")
+        self.profile = np.zeros((1, 1, 1)) if season is None else seasonal_profile(X, season)
+        largest = np.nanmax(np.abs(X)) or 1.0  # squares of entries relative to it cannot overflow
+        rest = (X - in_phase(self.profile, 0, len(X))) / largest
+        size = np.sqrt(_mean(rest**2, axes[scale], 0.0))[0]
+        self.scale = largest * np.where(size > NEGLIGIBLE, size, 1.0)  # rounding has no size
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Return Z for tables X from the first step on."""
+        return (X - in_phase(self.profile, 0, len(X))) / self.scale
+
+    def undo(self, Z: np.ndarray, start: int = 0) -> np.ndarray:
+        """Return X for tables Z that begin `start` steps after the first step."""
+        return Z * self.scale + in_phase(self.profile, start, len(Z))
 
 
-def seasonal_profile(X: np.ndarray, season: int, first_step: int = 0) -> np.ndarray:
+def seasonal_profile(X: np.ndarray, season: int) -> np.ndarray:
     """Return the mean table of each phase of the season, an array (season, m, n).
 
     An entry that was never observed in a phase gets its mean over all phases; one that was never
     observed at all gets the mean of its row, or of everything if the row is empty too.
     """
     overall = _mean(X, (0, 1, 2), 0.0)
-    everyday = _mean(X, 0, _mean(X, (0, 2), overall))[0]
-    phase = phases(first_step, len(X), season)
-    return np.stack([_mean(X[phase == p], 0, everyday)[0] for p in range(season)])
+    everyday = _mean(X, 0, _mean(X, (0, 2), overall))
+    whole_seasons = np.pad(X, [(0, -len(X) % season), (0, 0), (0, 0)], constant_values=np.nan)
+    return _mean(whole_seasons.reshape(-1, season, *X.shape[1:]), 0, everyday)[0]
 
 
-def phases(first_step: int, n_steps: int, season: int) -> np.ndarray:
-    """Return the phase, 0 to season − 1, of each of n consecutive steps."""
-    return np.arange(first_step, first_step + n_steps) % season
+def in_phase(profile: np.ndarray, start: int, n_steps: int) -> np.ndarray:
+    """Return the table of a profile for each of n steps, the first of which is number `start`."""
+    return profile[np.arange(start, start + n_steps) % len(profile)]
 
 
 def check_sequence(X: ArrayLike) -> np.ndarray:
     """Return a sequence of tables as floats (n_steps, m, n), NaN where missing.
 
-    A sequence of vectors (n_steps, n) becomes tables of one row. A masked array, or a list of
-    them, is missing where its mask is True.
+    A sequence of vectors (n_steps, n) becomes tables of one row. A masked array is missing where
+    its mask is True.
     """
     check.need(not sparse.issparse(X), "X is sparse", "an array, NaN where one is missing,")
-    try:
-        X = np.ma.array(X)  # which knows the masks in a list, too
-    except ValueError:
-        raise ValueError("X is not a sequence of tables: their shapes differ") from None
+    X = check.with_gaps(X, "X") if np.ma.is_masked(X) else check.array(X, "X")
     needed = "(n_steps, m, n) or (n_steps, n), such as X[:, np.newaxis] for one number per step,"
     check.need(X.ndim in (2, 3), f"X has shape {X.shape}", needed)
-    if X.size == 0:  # in words that scikit-learn's own checks look for, here and below
-        none = f"0 {'feature(s)' if len(X) else 'sample(s)'} (shape={X.shape})"
-        raise ValueError(f"X has {none} while a minimum of 1 is required.")
     if X.dtype.kind not in "biufO":
         why = "Complex data not supported: " if X.dtype.kind == "c" else ""
         raise ValueError(f"{why}X holds entries of type {X.dtype}; real numbers are needed")
-    try:
-        X = np.asarray(X.astype(np.float64, order="C").filled(np.nan))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"X holds objects that are no numbers: {error}") from None
-    largest = np.fmax.reduce(np.abs(X), axis=None)  # of the entries that are not NaN
+    options = {"ensure_all_finite": False, "ensure_2d": False, "allow_nd": True}
+    X = check_array(X, dtype=np.float64, order="C", **options)
+    largest = np.fmax.reduce(np.abs(X), axis=None, initial=np.nan)  # NaN if all entries are
     check.need(not np.isnan(largest), "X has no observed entry", "one at least")
     needed = f"at most {_LARGEST_ENTRY:.0e}, or NaN for a missing one,"
     check.need(largest <= _LARGEST_ENTRY, f"X has an entry of size {largest:.2g}", needed)
     return X if X.ndim == 3 else X[:, np.newaxis, :]
 
 
-def check_steps(steps: ArrayLike | None, n_steps: int) -> int:
-    """Return the number of the first step, refusing steps that are not consecutive."""
-    if steps is None:
-        return 0
-    steps = check.array(steps, "steps")
-    if steps.shape != (n_steps,) or steps.dtype.kind not in "iu":
-        raise ValueError(f"steps must be {n_steps} whole numbers, one for each table")
+def check_steps(steps: ArrayLike, n_steps: int) -> None:
+    """Refuse numbers of steps that are not consecutive."""
+    steps = check.shaped(check.floats(steps, "steps"), (n_steps,), "steps")
     jumps = np.flatnonzero(np.diff(steps) != 1)
     if jumps.size:
-        before, after = steps[jumps[0]], steps[jumps[0] + 1]
+        before, after = steps[jumps[0] :][:2]
         raise ValueError(
-            f"step {after} follows step {before}: training steps must be consecutive. A random "
-            "split would learn from the future of what it forecasts; split by time instead, as "
-            "X[:start], and put NaN where a table is missing"
+            f"step {after:.0f} follows step {before:.0f}: training steps must be consecutive. A "
+            "random split would learn from the future of what it forecasts; split by time "
+            "instead, as X[:start], and put NaN where a table is missing"
         )
-    return int(steps[0])
 
 
 class Forecaster(BaseEstimator):
@@ -145,18 +122,19 @@ class Forecaster(BaseEstimator):
         y : None
             Not used.
         steps : (n_steps,) array of int, optional
-            The numbers of the tables, consecutive; by default from 0. Phases of the season are
-            counted from them. What a random split selects is refused.
+            The numbers of the tables. If they are not consecutive, as what a random split selects,
+            they are refused.
 
         Returns
         -------
         self
         """
         tables = check_sequence(X)
+        if steps is not None:
+            check_steps(steps, len(tables))
         with all_or_nothing(self):
-            self.first_step_ = check_steps(steps, len(tables))
-            self.X_, self.n_dims_, self.n_features_in_ = tables, np.ndim(X), tables.shape[2]
-            self._fit(tables)
+            self.X_, self.n_dims_, self.n_features_in_ = tables.copy(), np.ndim(X), tables.shape[2]
+            self._fit(self.X_)
         return self
 
     def forecast(self, steps: int, X: ArrayLike | None = None) -> np.ndarray:

@@ -71,8 +71,7 @@ class RolloutProblem(TableProblem, SmoothProblem):
     def loss_and_gradient(self, factors) -> tuple[float, RolloutFactors]:
         """Return the loss, and the derivatives of f with respect to W₀, H and T."""
         S, E, B = self._through_time(factors)
-        strength = self.regularization * self.entries_per_component(len(factors.H))
-        by_H = _products(S, E) + strength * factors.H
+        by_H = _products(S, E) + self.strengths(len(factors.H))[1][0] * factors.H
         return float(np.vdot(E, E)) / 2, RolloutFactors(B[0], by_H, _products(S[:-1], B[1:]))
 
     def block_hessian(self, factors, block: int = 2) -> LinearOperator:
@@ -94,7 +93,7 @@ class RolloutProblem(TableProblem, SmoothProblem):
             D, dS = d.reshape(T.shape), np.zeros_like(S)
             for t in range(1, len(S)):
                 dS[t] = dS[t - 1] @ T + S[t - 1] @ D
-            source = np.einsum("tif,tifg->tig", dS, grams)
+            source = np.einsum("...f,...fg->...g", dS, grams)
             source[:-1] += B[1:] @ D.T
             return _products(dS[:-1], B[1:]) + _products(S[:-1], _backwards(source, T)[1:])
 
@@ -109,22 +108,23 @@ class RolloutProblem(TableProblem, SmoothProblem):
         H, powers = factors.H, factors._replace(W0=np.eye(len(factors.H))).states(len(self.X))
         grams = np.sum(powers[:, None] @ self._grams(H) @ powers[:, None].mT, axis=0)
         targets = np.sum(self.filled @ H.T @ powers.mT, axis=0)
-        # the λI of step 0, where Tᵗ = I; grams is one for all rows if the data are complete
-        return solve_rows(grams, targets, self.regularization * self.shrunk[0, : len(grams)])
+        # the λI of step 0, where Tᵗ = I
+        return solve_rows(grams, targets, self.regularization * self.shrunk[0])
 
     def _through_time(self, factors):
         """Return the states S, the errors E and what flows back, B."""
         _, H, T = factors
         S = factors.states(len(self.X))
         E = self.errors(S, H)
-        return S, E, _backwards(E @ H.T + self.regularization * self.shrunk[..., None] * S, T)
+        return S, E, _backwards(E @ H.T + self.regularization * self.shrunk[:, None, None] * S, T)
 
     def _grams(self, H):
-        """Return Gₜ + λI for each row of each table, (n_steps, m, k, k), or one for all of them."""
+        """Return Gₜ + λI of each row of each table, (n_steps, m, k, k), or one (k, k) for all."""
         k, n = H.shape
-        shrunk = self.shrunk[:1, :1] if self.is_complete else self.shrunk
-        grams = gram_matrices(self.observed.reshape(-1, n), H.T).reshape(*shrunk.shape, k, k)
-        return grams + self.regularization * shrunk[..., None, None] * np.eye(k)
+        grams = gram_matrices(self.observed.reshape(-1, n), H.T) + self.regularization * np.eye(k)
+        if grams.ndim == 3:
+            grams = grams.reshape(*self.known.shape, k, k) * self.shrunk[:, None, None, None]
+        return grams
 
 
 @record
@@ -175,8 +175,7 @@ def rollout_steps(problem: RolloutProblem, start: Any) -> Iterator[RolloutStep]:
 @np.errstate(over="ignore", invalid="ignore")  # where the start overflows, so does what follows
 def _better(problem, factors):
     """Return the factors after the best H, the best W₀, and a safe step of T."""
-    H = problem.best_basis(factors.states(len(problem.X)), factors.H)
-    factors = factors._replace(H=H)
+    factors = factors._replace(H=problem.best_basis(factors.states(len(problem.X)), factors.H))
     factors = factors._replace(W0=problem.best_initial(factors))
     slope, before = problem.gradient(factors).T, problem.objective(factors)
     curvature = largest_curvature(problem.block_hessian(factors, 2), tol=0.1, random_state=0)
@@ -193,9 +192,8 @@ def _products(A, B):
     return A.reshape(-1, A.shape[2]).T @ B.reshape(-1, B.shape[2])
 
 
-def _backwards(source, T):
-    """Return B with Bₜ = sourceₜ + B_{t+1} Tᵀ, from the last step."""
-    B = np.array(source)
+def _backwards(B, T):
+    """Add B_{t+1} Tᵀ to each Bₜ, from the last step but one, and return B."""
     for t in range(len(B) - 2, -1, -1):
         B[t] += B[t + 1] @ T.T
     return B

@@ -27,9 +27,6 @@ from mflib import _validation as check
 from mflib.iteration import EXPLOSION
 from mflib.least_squares import minimise_rows, solve_rows
 
-# All eigenvalues of a companion matrix of this size take seconds.
-_LARGEST = 2000
-
 
 class Modes(NamedTuple):
     """What eigenvalues of a transition say, in steps: see `describe_eigenvalues`."""
@@ -71,8 +68,8 @@ def describe_eigenvalues(eigenvalues: ArrayLike) -> Modes:
 def companion_eigenvalues(transitions: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     """Return all k·max(lags) eigenvalues of C, largest modulus first; refuse a larger C."""
     k, size = transitions.shape[1], transitions.shape[1] * max(lags)
-    needed = f"at most {_LARGEST}×{_LARGEST}, by a smaller rank or shorter lags,"
-    check.need(size <= _LARGEST, f"the companion matrix is {size}×{size}", needed)
+    # All eigenvalues of a larger one take minutes.
+    check.need(size <= 2000, f"the companion matrix is {size}×{size}", "at most 2000×2000")
     C = np.eye(size, k=k)  # ones k places right of the diagonal: every state moves one lag back
     for lag, T in zip(lags, transitions, strict=True):
         C[(lag - 1) * k : lag * k, :k] += T
@@ -93,11 +90,6 @@ def predictions(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray
 def known_rows(W: np.ndarray) -> np.ndarray:
     """Tell which rows of which states are known, an array (n_steps, m): the others are NaN."""
     return ~np.isnan(W).any(axis=2)
-
-
-def usable_rows(W: np.ndarray, lags: Sequence[int]) -> np.ndarray:
-    """Tell which rows are known at a step and at all its lags, for every step from max(lags) on."""
-    return np.all(lagged(known_rows(W), (0, *lags)), axis=0)
 
 
 def roll_forward(W: np.ndarray, T: np.ndarray, lags: Sequence[int], n_steps: int) -> np.ndarray:
@@ -160,54 +152,38 @@ def predict_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarra
     return W
 
 
-def bend_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
-    """Return what `predict_gaps` does, bent so that it meets the known rows behind each gap.
+def fill_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+    """Return states with bent predictions in place of unknown rows.
 
-    What the predictions miss these rows by is spread over the gap, along a line. So exact
-    predictions stay, and those that fade do not leave a hole.
+    What the predictions miss the known row behind a gap by is spread over the gap, along a line. So
+    exact predictions stay, and those that fade do not leave a hole.
+
+    At the first max(lags) steps, lines lead from known rows to the next known ones, level before
+    the first. A row that is known at no step is zero: nothing but its profile is known.
+
+    Examples
+    --------
+    >>> W = np.array([np.nan, 1, np.nan, 3, np.nan]).reshape(5, 1, 1)
+    >>> fill_gaps(W, np.ones((1, 1, 1)), (1,)).ravel()
+    array([1., 1., 2., 3., 3.])
     """
-    predicted, known, steps = predict_gaps(W, T, lags), known_rows(W), np.arange(len(W))[:, None]
+    W, first = W.copy(), max(lags)
+    W[0] = np.nan_to_num(W[known_rows(W).argmax(axis=0), np.arange(W.shape[1])])
+    if first > 1:  # a prediction of "as before" is bent to a line
+        W[:first] = fill_gaps(W, np.eye(W.shape[2])[np.newaxis], (1,))[:first]
+    filled, known, steps = predict_gaps(W, T, lags), known_rows(W), np.arange(len(W))[:, None]
     before = np.maximum.accumulate(np.where(known, steps, 0))
     behind = np.minimum.accumulate(np.where(known, steps, len(W))[::-1])[::-1]
     share = (steps - before) / np.maximum(behind - before, 1)  # 0 at known rows
     missed = np.zeros((len(W) + 1, *W.shape[1:]))  # 0 where no known row is behind
     # NaN at unknown rows, which `behind` never names
-    missed[max(lags) : -1] = W[max(lags) :] - predictions(predicted, T, lags)
-    bent = predicted + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
-    return np.where(known[..., np.newaxis], predicted, bent)
-
-
-def bridge_gaps(W: np.ndarray) -> np.ndarray:
-    """Return states with lines drawn from known rows to the next known ones, level at the ends.
-
-    A row that is known at no step is zero: nothing but its profile is known.
-
-    Examples
-    --------
-    >>> bridge_gaps(np.array([np.nan, 1, np.nan, 3, np.nan]).reshape(5, 1, 1)).ravel()
-    array([1., 1., 2., 3., 3.])
-    """
-    first_known = known_rows(W).argmax(axis=0)
-    level = np.nan_to_num(W[first_known, np.arange(W.shape[1])])
-    # With T = I a prediction is "as before"; bent, it is a straight line.
-    return bend_gaps(np.concatenate([level[np.newaxis], W[1:]]), np.eye(W.shape[2])[None], (1,))
-
-
-def fill_gaps(W: np.ndarray, T: np.ndarray, lags: Sequence[int]) -> np.ndarray:
-    """Return states with bent predictions in place of unknown rows; at the first steps, bridges."""
-    if known_rows(W).all():
-        return W
-    start = bridge_gaps(W)[: max(lags)]
-    return bend_gaps(np.concatenate([start, W[max(lags) :]]), T, lags)
+    missed[first:-1] = W[first:] - predictions(filled, T, lags)
+    bent = filled + share[..., np.newaxis] * missed[behind, np.arange(W.shape[1])]
+    return np.where(known[..., np.newaxis], filled, bent)
 
 
 def fit_transitions(
-    W: np.ndarray,
-    lags: Sequence[int],
-    regularization: float = 0.0,
-    *,
-    non_negative: bool = False,
-    start: np.ndarray | None = None,
+    W: np.ndarray, lags: Sequence[int], regularization: float = 0.0, *, non_negative: bool = False
 ) -> np.ndarray:
     """Return the transitions that predict states from earlier ones, by ridge regression.
 
@@ -221,8 +197,6 @@ def fit_transitions(
         ρ. With 0, the least-squares solution of smallest size.
     non_negative : bool
         Whether T ≥ 0.
-    start : (n_lags, k, k) array, optional
-        Where the iterations for T ≥ 0 start; by default at zeros.
 
     Returns
     -------
@@ -240,29 +214,27 @@ def fit_transitions(
     """
     W = check.floats(W, "W").astype(np.float64, copy=False)
     check.need(W.ndim == 3, f"W has shape {W.shape}", "(n_steps, m, k)")
-    check_lags(lags, len(W), "W")
+    check_lags(lags, len(W))
     check.non_negative(regularization, "regularization")
     check.flag(non_negative, "non_negative")
     check.no_entries(np.isinf(W), "W", "infinite entry", "infinite entries")
-    k, usable = W.shape[2], usable_rows(W, lags)
+    k, usable = W.shape[2], np.all(lagged(known_rows(W), (0, *lags)), axis=0)
     found = "nothing is observed at a step and at all its lags"
-    check.need(usable.any(), found, "a choice of fewer lags, or JointMF,")
+    check.need(usable.any(), found, "a choice of fewer lags")
     P, Q = np.concatenate(lagged(W, lags), axis=2)[usable], W[max(lags) :][usable]
     if regularization == 0 and not non_negative:  # more exact than through PᵀP
         return np.linalg.lstsq(P, Q, rcond=None)[0].reshape(-1, k, k)
     A, B = P.T @ P + regularization * np.eye(P.shape[1]), (P.T @ Q).T
     if non_negative:
-        T = np.zeros((len(lags), k, k)) if start is None else check.floats(start, "start")
-        T = check.shaped(T, (len(lags), k, k), "start").reshape(-1, k).T
-        return minimise_rows(A, B, T, lower=0).T.reshape(-1, k, k)
+        return minimise_rows(A, B, np.zeros_like(B), lower=0).T.reshape(-1, k, k)
     return solve_rows(A, B, regularization).T.reshape(-1, k, k)
 
 
-def check_lags(lags: Sequence[int], n_steps: int, name: str = "X") -> None:
+def check_lags(lags: Sequence[int], n_steps: int) -> None:
     """Refuse lags that are not different whole numbers from 1, or too long for n steps."""
     fits = check.array(lags, "lags").ndim == 1 and len(lags) > 0
     check.need_value(fits, lags, "lags", "a sequence such as (1, 7)")
     for lag in lags:
         check.count(lag, "a lag")
     check.need_value(len(set(lags)) == len(lags), lags, "lags", "each lag once")
-    check.need(n_steps > max(lags), f"{name} has {n_steps} steps", f"more than lag {max(lags)}")
+    check.need(n_steps > max(lags), f"there are {n_steps} steps", f"more than lag {max(lags)}")
