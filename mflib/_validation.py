@@ -209,15 +209,10 @@ def dense(A: Matrix, name: str = "A") -> np.ndarray:
     return A
 
 
-def no_operator(A: Matrix, name: str) -> np.ndarray | sparse.csr_array:
-    """Return A, refusing it if it is an operator."""
-    need(not isinstance(A, LinearOperator), f"{name} is an operator", "an array or a sparse matrix")
-    return A
-
-
 def no_negative(X: Matrix, name: str, who: str) -> np.ndarray | sparse.csr_array:
     """Return an array or sparse matrix, refusing it if it has negative entries."""
-    entries = X.data if sparse.issparse(X) else no_operator(X, name)
+    need(not isinstance(X, LinearOperator), f"{name} is an operator", "an array or a sparse matrix")
+    entries = X.data if sparse.issparse(X) else X
     needed = f"{who} needs {name} >= 0"
     no_entries(entries < 0, name, f"negative entry; {needed}", f"negative entries; {needed}")
     return X

@@ -77,10 +77,7 @@ def solve_by_elimination(G, u):
 
 
 def ridge_rows(
-    values: sparse.csr_array,
-    mask: sparse.csr_array,
-    V: np.ndarray,
-    regularization: float | np.ndarray,
+    values: sparse.csr_array, mask: sparse.csr_array, V: np.ndarray, regularization: ArrayLike
 ) -> np.ndarray:
     """Solve the ridge regressions of all rows, many at a time.
 
@@ -114,7 +111,7 @@ def ridge_rows_non_negative(
     values: sparse.csr_array,
     mask: sparse.csr_array,
     V: np.ndarray,
-    regularization: float | np.ndarray,
+    regularization: ArrayLike,
     start: np.ndarray,
     n_free: int = 0,
 ) -> np.ndarray:

@@ -381,7 +381,8 @@ class SGD(CompletionEstimator):
     tol: float = 0.0
 
     def _steps(self, problem, start):
-        self._large = max(problem.loss_at_zero(), problem.objective(start))
+        large = problem.entry_loss.total(problem.entries.values, 0.0)  # of scores that are all 0
+        self._large = max(large, problem.objective(start))
         options = {"decay": self.decay, "random_state": self._random_state}
         return sgd_steps(problem, start, learning_rate=self.learning_rate, **options)
 

@@ -146,9 +146,8 @@ class ImplicitALS(CompletionEstimator):
     tol: float = 0.0
 
     def _pose(self, entries):
-        return ImplicitProblem(
-            entries, regularization=self.regularization, confidence=self.confidence
-        )
+        options = {"regularization": self.regularization, "confidence": self.confidence}
+        return ImplicitProblem(entries, **options)
 
     def _steps(self, problem, start):
         return implicit_als_steps(problem, start)

@@ -175,10 +175,6 @@ class CompletionProblem(EntriesProblem, SmoothProblem):
             gradient = BiasedFactors(*gradient, b, c)
         return loss, gradient
 
-    def loss_at_zero(self, factors=None) -> float:
-        """Return the loss of scores that are all 0: a loss that counts as large."""
-        return self.entry_loss.total(self.entries.values, np.zeros(len(self.entries)))
-
 
 @np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the loss
 def scores_of(factors, mean: float, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
