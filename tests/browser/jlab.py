@@ -104,8 +104,10 @@ class LabServer:
             "IPYTHONDIR": "ipython",
         }
         own = {name: str(self.folder / folder) for name, folder in folders.items()}
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return os.environ | own | {"PATH": path}
+        # Without Java, as most learners have it: lesson 7 says so, and goes on.
+        path = [str(Path(sys.executable).parent), *os.environ["PATH"].split(os.pathsep)]
+        own["PATH"] = os.pathsep.join(one for one in path if not shutil.which("java", path=one))
+        return {name: x for name, x in os.environ.items() if name != "JAVA_HOME"} | own
 
     def _wait(self, timeout):
         end = time.monotonic() + timeout
