@@ -1,8 +1,9 @@
 """Truncated SVDs beside scikit-learn's and SciPy's, 20 triples, at named accuracies.
 
 An array of 4000×2000 with singular values 1/i and random singular vectors; a sparse table of
-ratings, 20000×5000, in which few rows and columns hold most of the entries. The quality is the
-largest relative error of a singular value.
+ratings, 20000×5000, in which few rows and columns hold most of the 440,000 entries; and as many
+normal numbers at random places, whose singular values hardly differ. The quality is the largest
+relative error of a singular value.
 """
 
 import numpy as np
@@ -33,6 +34,13 @@ def make_ratings(rng, m=20_000, n=5_000, entries=440_000):
     return A, np.sort(svds(A, K, tol=0, v0=np.ones(n))[1])[::-1]
 
 
+def make_flat(rng, m=20_000, n=5_000, entries=440_000):
+    """Return a sparse matrix of noise and its singular values, close to each other."""
+    A = sparse.random_array((m, n), density=entries / m / n, format="csr", rng=rng)
+    A.data = rng.standard_normal(A.nnz)
+    return A, np.sort(svds(A, K, tol=0, v0=np.ones(n))[1])[::-1]
+
+
 def peers(A):
     """Yield the name of each peer and a function that returns its singular values."""
     v0 = np.random.default_rng(0).standard_normal(min(A.shape))
@@ -50,6 +58,7 @@ def rows():
     for title, (A, exact) in {
         "SVD of an array, 4000×2000": make_array(rng),
         "SVD of sparse ratings, 20000×5000": make_ratings(rng),
+        "SVD of sparse noise, 20000×5000": make_flat(rng),
     }.items():
 
         def error(found, exact=exact):

@@ -457,7 +457,8 @@ def _row_losses(X, W, H, loss):
 
 def _times(W, numerator, denominator, penalty):
     """Return W ∘ numerator / (denominator + l1 + l2 W)."""
-    denominator = denominator + penalty.l1 + penalty.l2 * W
+    if any(penalty):
+        denominator = denominator + penalty.l1 + penalty.l2 * W
     return W * numerator / np.maximum(denominator, _TINIEST)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,8 @@ def lab(browser, tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture
-def open_notebook(browser, lab, request):
+@contextmanager
+def pages(browser, lab, name):
     """Open notebooks by name; keep a screenshot at the end, and fail on errors in the page."""
     from jlab import Notebook
 
@@ -58,11 +59,24 @@ def open_notebook(browser, lab, request):
     yield open_
     try:
         ARTIFACTS.mkdir(exist_ok=True)
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in request.node.name)
-        page.screenshot(path=ARTIFACTS / f"{name}.png")
+        file = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+        page.screenshot(path=ARTIFACTS / f"{file}.png")
     finally:
         for notebook in opened:
             notebook.close()
         context.close()
     problems = [problem for problem in problems if not problem.startswith(open_.expected)]
     assert not problems, problems
+
+
+@pytest.fixture
+def open_notebook(browser, lab, request):
+    with pages(browser, lab, request.node.name) as open_:
+        yield open_
+
+
+@pytest.fixture(scope="module")
+def open_for_all(browser, lab):
+    """Open one notebook that several tests share."""
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(pages(browser, lab, path))(path)

@@ -16,29 +16,57 @@ TOPS = """panel => [...panel.querySelectorAll('canvas, p')].map(
     element => element.getBoundingClientRect().top - panel.getBoundingClientRect().top)"""
 
 
+def write(lab, name, cells):
+    """Write a notebook of these cells."""
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.write(notebook, lab.root / name)
+    return name
+
+
+def run(opened, count):
+    """Run an open notebook, and return its explorers and itself."""
+    explorers = opened.run_all().explorers(count)
+    for explorer in explorers:
+        expect(explorer.status).to_have_attribute("data-settings", re.compile("^{"))
+    return (*explorers, opened)
+
+
 @pytest.fixture
 def show(open_notebook, lab, request):
     """Open a notebook of the given cells, run it, and return its explorers and itself."""
 
     def show_(*cells, count=1, **page):
-        name = f"{request.node.name}.ipynb"
-        notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
-        notebook.metadata = {
-            "kernelspec": {"display_name": "Python 3 (ipykernel)", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-        nbformat.write(notebook, lab.root / name)
-        opened = open_notebook(name, **page).run_all()
-        explorers = opened.explorers(count)
-        for explorer in explorers:
-            expect(explorer.status).to_have_attribute("data-settings", re.compile("^{"))
-        return (*explorers, opened)
+        name = write(lab, f"{request.node.name}.ipynb", cells)
+        return run(open_notebook(name, **page), count)
 
     return show_
 
 
-def test_a_typed_number_is_kept_as_typed_and_letters_are_refused(show):
-    explorer, _ = show(QUADRATIC, "Shown().show()")
+@pytest.fixture(scope="module")
+def begin(open_for_all, lab):
+    """Return an explorer at its start and its notebook, which all tests share that only move it."""
+    opened = {}
+
+    def begin_(shown):
+        if shown not in opened:
+            cells = shown, "Shown().show()", "1 + 1"
+            name = write(lab, f"explorer_{len(opened)}.ipynb", cells)
+            explorer, notebook = run(open_for_all(name), 1)
+            opened[shown] = explorer, notebook, explorer.settings()
+        explorer, notebook, start = opened[shown]
+        explorer.button("Reset").click()
+        explorer.wait_for(start)
+        return explorer, notebook
+
+    return begin_
+
+
+def test_a_typed_number_is_kept_as_typed_and_letters_are_refused(begin):
+    explorer, _ = begin(QUADRATIC)
     eta, step = "Learning rate η", "Step"
     for typed, value in (("0.25", 0.25), ("0,25", 0.25), ("0.0517", 0.0517), (" 1e-2 ", 0.01)):
         explorer.type(eta, typed)
@@ -57,8 +85,8 @@ def test_a_typed_number_is_kept_as_typed_and_letters_are_refused(show):
         explorer.wait_for({"learning_rate": 0.01})
 
 
-def test_up_and_down_go_one_step_of_the_slider_in_box_and_bar(show):
-    explorer, _ = show(QUADRATIC, "Shown().show()")
+def test_up_and_down_go_one_step_of_the_slider_in_box_and_bar(begin):
+    explorer, _ = begin(QUADRATIC)
     eta = "Learning rate η"
     box = explorer.box(eta)
     for key, value in (("ArrowUp", 0.192), ("ArrowDown", 0.19), ("ArrowDown", 0.188)):
@@ -75,8 +103,8 @@ def test_up_and_down_go_one_step_of_the_slider_in_box_and_bar(show):
     expect(box).to_have_value("0.255")
 
 
-def test_a_negative_number_has_a_minus_sign(show):
-    explorer, _ = show(POWER, "Shown().show()")
+def test_a_negative_number_has_a_minus_sign(begin):
+    explorer, _ = begin(POWER)
     explorer.press("Entry a₁₁", "Home")
     explorer.wait_for({"a": -4})
     expect(explorer.box("Entry a₁₁")).to_have_value("−4")
@@ -86,8 +114,8 @@ def test_a_negative_number_has_a_minus_sign(show):
     explorer.wait_for({"a": -0.5})
 
 
-def test_the_sentence_is_one_node_whose_text_changes(show):
-    explorer, _ = show(POWER, "Shown().show()")
+def test_the_sentence_is_one_node_whose_text_changes(begin):
+    explorer, _ = begin(POWER)
     before, text = explorer.status.element_handle(), explorer.sentence()
     explorer.press("Step", "End")
     explorer.wait_for({"step": 30})
@@ -99,16 +127,16 @@ def test_the_sentence_is_one_node_whose_text_changes(show):
     assert explorer.sentence() != text
 
 
-def test_everything_has_a_name_and_type_for_the_back_row(show):
-    explorer, _ = show(POWER, "Shown().show()")
+def test_everything_has_a_name_and_type_for_the_back_row(begin):
+    explorer, _ = begin(POWER)
     for control in explorer.panel.locator("input, select, button, canvas").all():
         assert control.get_attribute("aria-label") or control.inner_text()
     assert min(explorer.panel.evaluate(FONT_SIZES)) >= 17
     assert len(explorer.picture.get_attribute("aria-label")) > 20
 
 
-def test_the_picture_stays_where_it_is_when_the_sentence_grows(show):
-    explorer, _ = show(POWER, "Shown().show()")
+def test_the_picture_stays_where_it_is_when_the_sentence_grows(begin):
+    explorer, _ = begin(POWER)
     places, height = explorer.panel.evaluate(TOPS), explorer.height()
     for angle, step in ((135, 5), (135, 30), (0, 30)):
         explorer.type("Start angle (°)", angle)
@@ -137,15 +165,15 @@ def test_play_runs_to_the_end_pauses_and_begins_again(show):
     explorer.wait_for({"step": 2})
 
 
-def test_who_wants_less_motion_steps(show):
-    explorer, _ = show(POWER, "Shown().show()")  # the tests' default
+def test_who_wants_less_motion_steps(begin):
+    explorer, _ = begin(POWER)  # the tests' default
     expect(explorer.button("Play")).to_have_count(0)
     explorer.button("Step").click()
     explorer.wait_for({"step": 3})
 
 
-def test_keys_on_a_control_are_not_commands_of_jupyterlab(show):
-    explorer, notebook = show(POWER, "Shown().show()", "1 + 1")
+def test_keys_on_a_control_are_not_commands_of_jupyterlab(begin):
+    explorer, notebook = begin(POWER)
     cells = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
     active = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
     explorer.handle("Step").focus()
@@ -157,9 +185,9 @@ def test_keys_on_a_control_are_not_commands_of_jupyterlab(show):
     assert notebook.page.evaluate(active) == before
 
 
-def test_keys_on_a_control_are_marked_as_taken_before_a_notebook_sees_them(show):
+def test_keys_on_a_control_are_marked_as_taken_before_a_notebook_sees_them(begin):
     # Notebook 7 handles keys while they travel down to the control, and heeds this mark.
-    explorer, notebook = show(POWER, "Shown().show()")
+    explorer, notebook = begin(POWER)
     notebook.page.evaluate(
         """() => document.addEventListener('keydown', event => {
             window.taken = event.target.hasAttribute('data-lm-suppress-shortcuts') }, true)"""
