@@ -200,7 +200,7 @@ def rows():
         quality = " / ".join(error(predict) for predict in found.values())
         yield Row(title, peer(package), *seconds.values(), f"RMSE {quality}")
     fits = {
-        "ours": mflib(BayesianALS(15, random_state=0))(pairs, values),
+        "ours": mflib(BayesianALS(random_state=0))(pairs, values),
         "theirs": mflib(SGD(100, regularization=0.07, **SINGLE))(pairs, values),
     }
     seconds, found = race(fits, 1)

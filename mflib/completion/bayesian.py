@@ -19,6 +19,7 @@ Carlo, ICML, 2008.
 """
 
 from collections.abc import Iterator
+from dataclasses import field
 from itertools import count
 
 import numpy as np
@@ -192,6 +193,7 @@ class BayesianALS(CompletionEstimator):
     (array([8., 7.]), array([0.8, 2.9]))
     """
 
+    rank: int = field(default=15, kw_only=False)
     max_iter: int = 100
     biases: bool = True
 
