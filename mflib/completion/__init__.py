@@ -25,6 +25,6 @@ from mflib.completion.problem import BiasedFactors, CompletionProblem, initial_f
 from mflib.completion.sgd import SGDStep, sgd_steps
 from mflib.factorization import Factors
 
-__all__ = ["ALS", "SGD", "BayesianALS", "ImplicitALS", "ALSStep", "BayesianStep", "SGDStep"]
+__all__ = ["ALS", "SGD", "ALSStep", "BayesianALS", "BayesianStep", "ImplicitALS", "SGDStep"]
 __all__ += ["als_steps", "bayesian_als_steps", "implicit_als_steps", "initial_factors", "sgd_steps"]
 __all__ += ["BiasedFactors", "CompletionProblem", "Factors", "ImplicitProblem", "ObservedEntries"]
