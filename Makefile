@@ -95,7 +95,7 @@ pdf: site ## print the lessons on A4 in site/_build/pdf (needs Chromium)
 	$(BIN)/python tools/make_pdf.py
 
 check-site: lite site slides pdf $(VENDORED)/axe-core.js ## visit every page of the site, every slide and every print in a browser
-	$(BIN)/python -m pytest tests/site --ignore=tests/site/test_lite.py
+	$(BIN)/python -m pytest --numprocesses auto tests/site --ignore=tests/site/test_lite.py
 	$(LITE)/python -m pytest tests/site/test_lite.py
 
 bench: $(STAMP) ## compare with the peers that are installed, and write benchmarks/RESULTS.md
