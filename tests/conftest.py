@@ -12,7 +12,7 @@ settings.register_profile(
     "course",
     deadline=None,
     derandomize="CI" in os.environ,
-    max_examples=int(os.environ.get("EXAMPLES", 50)),
+    max_examples=int(os.environ.get("EXAMPLES", 100)),
 )
 settings.load_profile("course")
 
