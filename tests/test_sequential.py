@@ -207,7 +207,7 @@ def test_the_joint_objective_has_no_slope_where_it_settles(missing):
     )
     rng = np.random.default_rng(0)
     start = [rng.standard_normal(s) for s in ((12, 4, 2), (2, 6), (2, 2, 2))]
-    last = nth(joint_steps(problem, start), 1499)
+    last = nth(joint_steps(problem, start), 2999)
     for name, block in last.factors._asdict().items():
 
         def value(x, name=name, block=block):
@@ -219,7 +219,7 @@ def test_the_joint_objective_has_no_slope_where_it_settles(missing):
             assert still.any() == (missing == "blocks")
             assert_array_equal(last.W[:3][still], start[0][:3][still])
             slope[:3][still] = 0
-        assert np.abs(slope).max() < 3e-3
+        assert np.abs(slope).max() < 2e-3
     assert last.objective == pytest.approx(value(last.T))
     assert last.objective == pytest.approx(last.loss + problem.penalty(last.factors))
 
