@@ -16,7 +16,8 @@ function drawn(folder, { spec, words }) {
     }
     return pictures.get(key)
   }
-  async function send(settings) {
+  async function send({ settings }) {
+    if (!settings) return // pictures are as sharp as they were drawn
     const places = lists.map((list, i) => nearest(list, settings[names[i]])), key = places.join("-")
     try {
       state.picture = await load(key)
@@ -45,7 +46,7 @@ function drawn(folder, { spec, words }) {
 for (const el of document.querySelectorAll(".mflib-explorer")) {
   const index = JSON.parse(el.querySelector("script").textContent)
   const model = drawn(el.dataset.folder, index)
-  model.send(index.spec.start).then(() => {
+  model.send({ settings: index.spec.start }).then(() => {
     if (!model.get("picture")) return
     el.replaceChildren()
     panel.render({ model, el })

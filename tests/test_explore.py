@@ -211,7 +211,7 @@ def test_an_error_in_a_callback_is_raised_in_tests_and_told_in_the_page(monkeypa
     monkeypatch.setattr(Explorer, "raise_errors", False)
     for x, state in ((0, "Error"), (0.5, "Fine")):
         turn = panel.turn
-        panel._handle_custom_msg({"x": x}, [])  # as the page asks
+        panel._handle_custom_msg({"settings": {"x": x}, "sharpness": 1}, [])  # as the page asks
         assert panel.words == [explorer.state, explorer.message]
         assert panel.settings == {"x": x}
         assert panel.turn == turn + 1

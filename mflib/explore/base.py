@@ -33,6 +33,7 @@ import numpy as np
 import traitlets
 from IPython import get_ipython
 from IPython.display import display
+from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -117,7 +118,7 @@ class Explorer:
     controls: ClassVar[Mapping[str, Slider | Choice]] = {}
     size: ClassVar[tuple[float, float]] = (10.6, 3.6)  # of the picture, inches
     alt: ClassVar[str] = ""  # what the picture shows, for readers who cannot see it
-    sharpness: ClassVar[float] = SHARPNESS  # picture pixels per page pixel; less is faster
+    sharpness: ClassVar[float | None] = None  # picture pixels per page pixel; None: as the screen
     lines: ClassVar[int] = 2  # of the longest sentence
     play: ClassVar[str] = ""  # the setting that a play button runs through
     grid: ClassVar[Mapping[str, Sequence]] = {}  # what is drawn for a page without a kernel
@@ -222,7 +223,7 @@ class Explorer:
         if self._panel is None:
             self._panel = Panel(spec=self.describe())
             self._answer()
-            self._panel.on_msg(lambda _panel, settings, _buffers: self.set(**settings))
+            self._panel.on_msg(lambda _panel, message, _buffers: self._hear(**message))
         png, sentence = self.still()
         data, metadata = picture_bundle(png, self.figure, f"{self.alt} {sentence}")
         view, view_metadata = self._panel._repr_mimebundle_()
@@ -233,6 +234,15 @@ class Explorer:
         if self._panel is not None:
             self._panel.close()
         self.__dict__.clear()
+
+    def _hear(self, sharpness: float, settings: Mapping[str, Any] | None = None):
+        """Move controls for a page whose screen has this many pixels to one of the page."""
+        sharpness = self.sharpness or min(max(sharpness, 1), SHARPNESS)
+        if self.figure.dpi != PIXELS_PER_INCH * sharpness:
+            self.figure.dpi = PIXELS_PER_INCH * sharpness
+            self._draw_what_stands_still()
+        if settings is not None:
+            self.set(**settings)
 
     def _answer(self):
         self._panel.settings, self._panel.picture = self.settings, self.picture
@@ -256,16 +266,20 @@ class Explorer:
 
     def _make_figure(self):
         with mpl.style.context(["default", STYLE]):  # whatever style the reader has set
-            self.figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH * self.sharpness)
-            canvas = FigureCanvasAgg(self.figure)
+            dpi = PIXELS_PER_INCH * (self.sharpness or SHARPNESS)
+            self.figure = Figure(figsize=self.size, dpi=dpi)
+            FigureCanvasAgg(self.figure)
             self.draw(self.figure)
-        canvas.draw()
-        self.figure.set_layout_engine("none")  # nothing may shift when the data change
-        self._still = canvas.copy_from_bbox(self.figure.bbox)
         moving = self.figure.findobj(lambda artist: artist.get_animated())
         self._axes = [artist for artist in moving if isinstance(artist, Axis)]
         others = [artist for artist in moving if artist not in self._axes]
         self._moving = sorted(others, key=lambda artist: artist.zorder)
+        self._draw_what_stands_still()
+        self.figure.set_layout_engine("none")  # nothing may shift when the data change
+
+    def _draw_what_stands_still(self):
+        self.figure.canvas.draw()
+        self._still = self.figure.canvas.copy_from_bbox(self.figure.bbox)
         self._limits = None
 
 
@@ -326,13 +340,35 @@ def in_print(text: str) -> str:
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+class Pixels(Artist):
+    """An image of RGBA bytes, a pixel a number: to resample it would take longer than all else."""
+
+    def __init__(self):
+        super().__init__()
+        self.set_animated(True)
+
+    def set_pixels(self, pixels):
+        """Set the image, (rows, columns, 4)."""
+        self._pixels = pixels
+
+    def set_corner(self, corner):
+        """Set the place of its lower left corner, in pixels from the left and from below."""
+        self._corner = corner
+
+    def draw(self, renderer):
+        """Copy the image into the picture."""
+        if self._pixels.size:
+            renderer.draw_image(renderer.new_gc(), *self._corner, self._pixels[::-1])
+
+
 def coloured(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
-    """Return an image as RGBA bytes by a map of colours, which a picture shows at half the cost."""
+    """Return an image as RGBA bytes in the colours of a map, so few that it is sent fast."""
     return _colours(name)((values - low) / (high - low), bytes=True)
 
 
-# Matplotlib would make a new map each time.
-_colours = lru_cache(mpl.colormaps.__getitem__)
+@lru_cache  # Matplotlib would make a new map each time
+def _colours(name):
+    return mpl.colormaps[name].resampled(65)  # one of them in the middle
 
 
 def quick_png(pixels: np.ndarray) -> bytes:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from matplotlib.artist import Artist
 
 from mflib.datasets import load_photograph
-from mflib.explore.base import Choice, Explorer, Slider, coloured, even
+from mflib.explore.base import Choice, Explorer, Pixels, Slider, coloured, even
 from mflib.plotting import DATA, MODEL
 from mflib.svd import truncated_svd
 
@@ -96,27 +95,6 @@ def factor_picture(k: int, factors: str, picture: str) -> Factored:
     )
 
 
-class Pixels(Artist):
-    """An image of RGBA bytes, a pixel a number: to resample it would take longer than all else."""
-
-    def __init__(self):
-        super().__init__()
-        self.set_animated(True)
-
-    def set_pixels(self, pixels):
-        """Set the image, (rows, columns, 4)."""
-        self._pixels = pixels
-
-    def set_corner(self, corner):
-        """Set the place of its lower left corner, in pixels from the left and from below."""
-        self._corner = corner
-
-    def draw(self, renderer):
-        """Copy the image into the picture."""
-        if self._pixels.size:
-            renderer.draw_image(renderer.new_gc(), *self._corner, self._pixels[::-1])
-
-
 class FactorizationExplorer(Explorer):
     """Watch a picture come out of its factors as they grow (lesson 0)."""
 
@@ -180,5 +158,5 @@ class FactorizationExplorer(Explorer):
         if name in LIMITS:
             pixels = coloured(numbers, "PuOr", -LIMITS[name], LIMITS[name])
         else:
-            pixels = coloured(np.round(63 * numbers), "gray", 0, 63)  # few greys are sent faster
+            pixels = coloured(numbers, "gray", 0, 1)
         self._matrices[name].set(pixels=pixels, corner=(left, bottom))

@@ -2,8 +2,9 @@
 //
 // Behind it stands a model: a kernel's (base.py) or, on a page without one, a stand-in that plays
 // pictures drawn beforehand. Of either only `get`, `on`, `off` and `send` are used: settings are
-// sent, and the answer is there when "turn" changes. Nothing here knows mathematics: a slider is a
-// list of values. A control with one value only is shown, and cannot be moved.
+// sent, and how fine the screen is; the answer is there when "turn" changes. Nothing here knows
+// mathematics: a slider is a list of values. A control with one value only is shown, and cannot be
+// moved.
 
 const PACE = 300 // milliseconds a step, at play
 const PATIENCE = 3000 // milliseconds until the page says that no answer came
@@ -97,7 +98,7 @@ function line(model, tell) {
     if (asked) return
     asked = true
     patience = setTimeout(tell, PATIENCE, "Waiting", late)
-    model.send(settings)
+    model.send({ settings, sharpness: devicePixelRatio })
   }
   function answered() {
     clearTimeout(patience)
@@ -195,6 +196,7 @@ function render({ model, el }) {
   el.dataset.name = spec.name
   el.append(bar, canvas, status)
   model.on("change:turn", answer)
+  model.send({ sharpness: devicePixelRatio }) // now, so that the first move need not wait for it
   draw()
   return () => {
     pause()

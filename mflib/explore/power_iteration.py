@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mflib.eigen import line_angle, power_steps
+from mflib.eigen import power_steps
 from mflib.explore.base import Explorer, Slider, even
 from mflib.iteration import take
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION, QUIET, circle, plane
@@ -51,7 +51,8 @@ def power_path(a: float, b: float, d: float, angle: float, step: int) -> PowerPa
     values, vectors = values[order], vectors[:, order]
     start = [np.cos(np.radians(angle)), np.sin(np.radians(angle))]
     path = np.array([s.eigenvector for s in take(power_steps(A, start), STEPS + 1)])
-    angles = np.degrees([line_angle(v, vectors[:, 0]) for v in path])
+    along, across = np.abs(path @ vectors).T
+    angles = np.degrees(np.arctan2(across, along))
     step = min(step, len(path) - 1)
     rate = abs(values[1] / values[0]) if values[0] else 1.0
     if rate > 1 - 1e-14:  # equal up to rounding

@@ -6,12 +6,13 @@ from functools import lru_cache
 import numpy as np
 
 from mflib.datasets import load_photograph
-from mflib.explore.base import Choice, Explorer, Slider, coloured, even
+from mflib.explore.base import Choice, Explorer, Pixels, Slider, coloured, even
 from mflib.plotting import DATA, ERROR, MODEL, PREDICTION
 from mflib.svd import SVDResult, break_even_rank, eckart_young_error, storage, truncated_svd
 
 ROWS, COLUMNS = 213, 320
 BREAK_EVEN = break_even_rank(ROWS, COLUMNS)
+TITLES = {"picture": "Rank-k approximation", "residual": "What it misses"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class RankExplorer(Explorer):
         "name": Choice("Picture", ("temple", "flower", "random noise"), "temple"),
     }
     size = (10.6, 3.4)
-    sharpness = 1.0  # photographs make large files
+    sharpness = 1.0  # a pixel of the photograph is one of the picture
     alt = (
         "The picture at rank k, and what is missing from it. On the right, the singular values "
         "with the cut, and the relative error at each rank, by theory and measured."
@@ -106,13 +107,13 @@ class RankExplorer(Explorer):
         """Make two images and two curves."""
         shape = [["picture", "residual", "spectrum"], ["picture", "residual", "error"]]
         axes = fig.subplot_mosaic(shape, width_ratios=[1.25, 1.25, 1])
-        blank = np.zeros((ROWS, COLUMNS, 4), np.uint8)
-        self._residual = axes["residual"].imshow(blank, animated=True)
-        self._picture = axes["picture"].imshow(blank, animated=True)
-        names = {"picture": "Rank-k approximation", "residual": "What it misses"}
-        for name, title in names.items():
+        self._images = {name: axes[name].add_artist(Pixels()) for name in TITLES}
+        for name, title in TITLES.items():
             axes[name].set(title=title, xticks=[], yticks=[])
-        axes["residual"].set_xlabel("purple: too dark, orange: too bright")
+            axes[name].spines[:].set_visible(False)
+        words = "purple: too dark, orange: too bright"
+        below = {"xytext": (0, -ROWS - 10), "textcoords": "offset pixels", "va": "top"}
+        axes["residual"].annotate(words, (0, 1), xycoords="axes fraction", **below)
         spectrum, error = axes["spectrum"], axes["error"]
         spectrum.set(title="Singular values", yscale="log", ylim=(0.1, 300), yticks=[1, 100])
         error.set(title="Relative error", xlabel="rank", yscale="log", ylim=(0.004, 1.5))
@@ -129,11 +130,16 @@ class RankExplorer(Explorer):
 
     def update(self, result):
         """Show the approximation, the residual and the cut."""
-        self._picture.set_data(coloured(result.approximation, "gray", 0, 1))
         missed = result.picture - result.approximation
-        self._residual.set_data(coloured(missed, "PuOr", -0.4, 0.4))
+        self._show("picture", coloured(result.approximation, "gray", 0, 1))
+        self._show("residual", coloured(missed, "PuOr", -0.4, 0.4))
         numbers = np.arange(1, ROWS + 1)
         self._kept.set_data(numbers[: result.k], result.singular_values[: result.k])
         self._cut.set_data(numbers[result.k :], result.singular_values[result.k :])
         self._theory.set_data(np.arange(ROWS + 1), result.errors)
         self._error.set_data([result.k], [max(result.error, 0.004)])  # zero: at the edge
+
+    def _show(self, name, pixels):
+        """Set an image right under its title, a pixel of the picture a number."""
+        left, top = np.round(self._images[name].axes.bbox.corners()[1])
+        self._images[name].set(pixels=pixels, corner=(left, top - ROWS))
