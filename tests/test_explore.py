@@ -185,6 +185,39 @@ def test_the_words_tell_the_picture_to_those_who_cannot_see_it(explorer_type, mo
     assert np.abs(difference).mean() < 1  # 256 colours are left
 
 
+@each
+def test_a_picture_is_as_fine_as_the_screen_whenever_it_is_seen(explorer_type, monkeypatch):
+    explorer = explorer_type()
+    *_, panel = shown(explorer, monkeypatch)
+    width, height = (100 * inches for inches in explorer.size)
+    fixed = explorer.sharpness
+
+    for screen, sharpness in ((0.5, 1), (3, 1.5), (1.25, 1.25), (1, 1)):
+        panel._handle_custom_msg({"settings": {}, "sharpness": screen}, [])
+        size = np.array([width, height]) * (fixed or sharpness)
+        np.testing.assert_allclose(Image.open(io.BytesIO(panel.picture)).size, size, atol=1)
+
+    corner = {name: values[-1] for name, values in explorer.drawn().items()}
+    explorer.set(**corner)
+    later = explorer_type()
+    later._hear(1.5)
+    later.set(**corner)
+    later._hear(1, {})
+    assert later.picture == explorer.picture
+
+
+@each
+def test_ticks_and_their_labels_are_drawn_as_matplotlib_would(explorer_type):
+    explorer = explorer_type()
+    for axis in explorer._axes:
+        pictures = []
+        for pen in (base._draw_axis, axis.axes.draw_artist):
+            explorer.figure.canvas.restore_region(explorer._still)
+            pen(axis)
+            pictures.append(np.array(explorer.figure.canvas.buffer_rgba()))
+        np.testing.assert_array_equal(*pictures)
+
+
 class Fragile(Explorer):
     """Fails where its control is 0."""
 

@@ -127,8 +127,8 @@ class BlockExplorer(Explorer):
         ax = fig.subplots()
         moving = {"animated": True}
         ax.set(xscale="log", yscale="log", xlim=(SIZES[0] / 1.3, 1.3 * SIZES[-1]))
-        ax.set(xlabel="ratings read at a time", ylabel="megabytes")
-        ax.set_title("Memory of a half step from disk")
+        ax.set(xlabel="ratings read at a time")
+        ax.set_title("Memory of a half step from disk (megabytes)")
         ax.minorticks_off()
         self._axis = ax.yaxis
         self._axis.set_animated(True)
