@@ -5,13 +5,12 @@ from functools import lru_cache
 
 import numpy as np
 from matplotlib.patches import PathPatch
-from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from sklearn.utils import Bunch
 
 from mflib.completion import ALS
 from mflib.datasets import make_film_club
-from mflib.explore.base import Choice, Explorer, Slider, even
+from mflib.explore.base import Choice, Explorer, Slider, even, outline
 from mflib.plotting import DATA, ERROR, MODEL, OTHER, PREDICTION, QUIET
 
 FILMS = 120
@@ -19,6 +18,7 @@ RANK = 4
 MOST_NEIGHBOURS = 6
 PLANES = ("principal 1 and 2", "principal 1 and 3", "factors 1 and 2", "factors 3 and 4")
 LIMIT = 1.6  # of the coordinates in the picture
+LETTERS = 12.5  # their size in points
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,6 @@ def genres_in_words(film: int) -> str:
     return " and ".join(names)
 
 
-@lru_cache(maxsize=1000)
-def outline(text: str) -> TextPath:
-    """Return a text as a path, in points: it is drawn in a tenth of the time of its letters."""
-    return TextPath((0, 0), text, size=12.5)
-
-
 class EmbeddingExplorer(Explorer):
     """Choose a film, see its neighbours, and turn the map (lesson 5)."""
 
@@ -162,7 +156,7 @@ class EmbeddingExplorer(Explorer):
         (self._near,) = ax.plot([], [], "o", ms=9, mfc="none", mew=1, **lines)
         (self._chosen,) = ax.plot([], [], "o", ms=13, mfc="none", mew=2.5, **lines)
         self._labels = [
-            self._list.add_patch(PathPatch(outline("x"), lw=0, animated=True))
+            self._list.add_patch(PathPatch(outline("x", LETTERS)[0], lw=0, animated=True))
             for _ in range(MOST_NEIGHBOURS + 1)
         ]
 
@@ -191,7 +185,7 @@ class EmbeddingExplorer(Explorer):
         for label, film, height in zip(self._labels, films, heights, strict=False):
             x, y = self._list.transAxes.transform((0, height))
             lines += [points[film], map_axes.transData.inverted().transform((x, y)), [np.nan] * 2]
-            label.set_path(outline(f"{club.titles[film]} ({labels[film]})"))
+            label.set_path(outline(f"{club.titles[film]} ({labels[film]})", LETTERS)[0])
             label.set_visible(True)
             label.set_facecolor(MODEL if labels[film] == "chosen" else DATA)
             middle = Affine2D().scale(pixels_per_point).translate(x + 8, y - 4 * pixels_per_point)
