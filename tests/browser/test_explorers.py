@@ -135,6 +135,22 @@ def test_everything_has_a_name_and_type_for_the_back_row(begin):
     assert len(explorer.picture.get_attribute("aria-label")) > 20
 
 
+def test_the_picture_is_as_fine_as_the_screen(begin):
+    explorer, _ = begin(POWER)
+    screen = explorer.page.context.new_cdp_session(explorer.page)
+    for pixels, shape, step in (
+        (1, (370, 940, 3), 3),
+        (2, (555, 1410, 3), 4),
+        (1, (370, 940, 3), 5),
+    ):
+        metrics = {"width": 1280, "height": 640, "deviceScaleFactor": pixels, "mobile": False}
+        screen.send("Emulation.setDeviceMetricsOverride", metrics)
+        explorer.type("Step", step)
+        explorer.wait_for({"step": step})
+        assert explorer.pixels().shape == shape
+        assert explorer.picture.bounding_box()["width"] == 940
+
+
 def test_the_picture_stays_where_it_is_when_the_sentence_grows(begin):
     explorer, _ = begin(POWER)
     places, height = explorer.panel.evaluate(TOPS), explorer.height()
