@@ -33,6 +33,11 @@ def check_explorer(explorer):
     explorer_type = EXPLORERS[explorer.name()]
     start = explorer_type.start()
     explorer.wait_for(start)
+    name, control = next(iter(explorer_type.controls.items()))
+    for value in move_to_the_ends(explorer, control):  # then it is as fine as the screen
+        explorer.wait_for(start | {name: value})
+    explorer.button("Reset").click()
+    explorer.wait_for(start)
     first = explorer.pixels()
     assert (first < 200).mean() > 0.005  # something is drawn
     for name, control in explorer_type.controls.items():
