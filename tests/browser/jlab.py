@@ -107,6 +107,7 @@ class LabServer:
         # Without Java, as most learners have it: lesson 7 says so, and goes on.
         path = [str(Path(sys.executable).parent), *os.environ["PATH"].split(os.pathsep)]
         own["PATH"] = os.pathsep.join(one for one in path if not shutil.which("java", path=one))
+        own["LOKY_MAX_CPU_COUNT"] = "1"  # else joblib asks lscpu, which may have gone with Java
         return {name: x for name, x in os.environ.items() if name != "JAVA_HOME"} | own
 
     def _wait(self, timeout):
