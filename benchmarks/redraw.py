@@ -71,7 +71,7 @@ def in_the_page(explorer, control):
 def of_the_render(explorer_type, name, control):
     """Return the milliseconds of processor time that each picture takes."""
     times, explorer = [], explorer_type()
-    explorer._hear(sharpness=1)  # as the page of this benchmark
+    explorer.sharpen(1)  # as the page of this benchmark
     for value in moves(control)[0]:
         begin = time.process_time()
         explorer.set(**{name: value})

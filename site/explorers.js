@@ -17,7 +17,6 @@ function drawn(folder, { spec, words }) {
     return pictures.get(key)
   }
   async function send({ settings }) {
-    if (!settings) return // pictures are as sharp as they were drawn
     const places = lists.map((list, i) => nearest(list, settings[names[i]])), key = places.join("-")
     try {
       state.picture = await load(key)

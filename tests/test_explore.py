@@ -202,9 +202,9 @@ def test_a_picture_is_as_fine_as_the_screen_whenever_it_is_seen(explorer_type, m
     corner = {name: values[-1] for name, values in explorer.drawn().items()}
     explorer.set(**corner)
     later = explorer_type()
-    later._hear(1.5)
     later.set(**corner)
-    later._hear(1, {})
+    later.sharpen(1)
+    later.set()
     assert later.picture == explorer.picture
 
 

@@ -10,9 +10,8 @@ nothing else:
 
 Artists that change are made with `animated=True`: everything else is drawn once and kept as a
 background, so that a new picture costs a few milliseconds. An axis may follow the data, too: it is
-animated and has no label, and `follow` or `place` moves it; rarely, as that costs as much as all
-the rest. A legend is made from these artists, by their `label`; where several look alike, the first
-of them has it.
+animated and has no label, and `follow` or `place` moves it; rarely, as it takes its time. A legend
+is made from these artists, by their `label`; where several look alike, the first of them has it.
 
 `panel.js` draws the controls, the picture and the sentence on the page. Behind it stands a kernel,
 through `Panel`; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
@@ -227,7 +226,7 @@ class Explorer:
         if self._panel is None:
             self._panel = Panel(spec=self.describe())
             self._answer()
-            self._panel.on_msg(lambda _panel, message, _buffers: self._hear(**message))
+            self._panel.on_msg(self._hear)
         png, sentence = self.still()
         data, metadata = picture_bundle(png, self.figure, f"{self.alt} {sentence}")
         view, view_metadata = self._panel._repr_mimebundle_()
@@ -239,17 +238,19 @@ class Explorer:
             self._panel.close()
         self.__dict__.clear()
 
-    def _hear(self, sharpness: float, settings: Mapping[str, Any] | None = None):
-        """Move controls for a page whose screen has this many pixels to one of the page."""
-        sharpness = self.sharpness or min(max(sharpness, 1), SHARPNESS)
-        if self.figure.dpi != PIXELS_PER_INCH * sharpness:
-            self.figure.dpi = PIXELS_PER_INCH * sharpness
+    def sharpen(self, sharpness: float) -> None:
+        """Draw from now on for a screen with this many pixels to one of the page, 1 to 1.5."""
+        dpi = PIXELS_PER_INCH * (self.sharpness or min(max(sharpness, 1), SHARPNESS))
+        if self.figure.dpi != dpi:
+            self.figure.dpi = dpi
             moving = [artist for artist in self._moving if artist.get_visible()]
             setp(moving, visible=False)  # an axis would draw its name, even one that is animated
             self._draw_what_stands_still()
             setp(moving, visible=True)
-        if settings is not None:
-            self.set(**settings)
+
+    def _hear(self, _panel, message, _buffers):
+        self.sharpen(message["sharpness"])
+        self.set(**message["settings"])
 
     def _answer(self):
         self._panel.settings, self._panel.picture = self.settings, self.picture
@@ -298,7 +299,7 @@ def outline(text: str, size: float) -> tuple[TextPath, Bbox]:
 
 
 def _draw_axis(axis: Axis, renderer: RendererBase) -> None:
-    """Draw an axis as `Axis.draw` does, with its labels as outlines: in a fifth of the time."""
+    """Draw an axis as `Axis.draw` does, with its labels as outlines: in a third of the time."""
     gc, points = renderer.new_gc(), renderer.points_to_pixels(1)
     gc.set_linewidth(0)
     for tick, label in zip(axis.get_major_ticks(), axis.get_ticklabels(), strict=True):

@@ -93,20 +93,23 @@ function choice({ label, options }, change) {
 function line(model, tell) {
   const late = model.get("spec").late
   let asked = false, waiting = null, patience
-  function send(settings) {
+  function ask(settings) {
     waiting = asked ? settings : null
     if (asked) return
     asked = true
-    patience = setTimeout(tell, PATIENCE, "Waiting", late)
     model.send({ settings, sharpness: devicePixelRatio })
   }
+  function send(settings) { // for a reader, who looks for the answer
+    patience ??= setTimeout(tell, PATIENCE, "Waiting", late)
+    ask(settings)
+  }
   function answered() {
-    clearTimeout(patience)
+    patience = clearTimeout(patience)
     asked = false
     if (waiting) send(waiting)
     return !asked
   }
-  return { send, answered, free: () => !asked }
+  return { ask, send, answered, free: () => !asked }
 }
 
 function render({ model, el }) {
@@ -196,8 +199,8 @@ function render({ model, el }) {
   el.dataset.name = spec.name
   el.append(bar, canvas, status)
   model.on("change:turn", answer)
-  model.send({ sharpness: devicePixelRatio }) // now, so that the first move need not wait for it
   draw()
+  kernel.ask(settings) // for a picture as fine as this screen
   return () => {
     pause()
     window.removeEventListener("keydown", claim, true)

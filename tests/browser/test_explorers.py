@@ -260,11 +260,21 @@ def test_a_drag_ends_where_the_hand_is(show):
     explorer.says("hold 0 ×")
 
 
+SLOW = """
+import time
+def slow(compute=Shown.compute, **settings):
+    time.sleep(6)
+    return compute(**settings)
+Shown.compute = staticmethod(slow)
+"""
+
+
 def test_a_kernel_that_does_not_answer_is_named(show):
-    explorer, notebook = show(POWER, "Shown().show()", "import time")
+    explorer, notebook = show(POWER, "Shown().show()")
     notebook.page.evaluate(
-        """() => { const session = window.jupyterapp.shell.currentWidget.sessionContext
-            session.session.kernel.requestExecute({code: 'import time; time.sleep(6)'}) }"""
+        """code => { const session = window.jupyterapp.shell.currentWidget.sessionContext
+            return session.session.kernel.requestExecute({code}).done.then(() => null) }""",
+        SLOW,
     )
     explorer.press("Step", "End")
     explorer.says("Waiting")
