@@ -29,17 +29,13 @@ for module in pkgutil.iter_modules(mflib.explore.__path__):
 
 PRESSES = 20
 WATCH = """([panel]) => {
-    window.pictureShown = new Promise(done => {
-        for (const event of ['keydown', 'change']) {
-            panel.addEventListener(event, () => { window.pressed = performance.now() },
-                                   {capture: true, once: true})
-        }
-        const watch = new MutationObserver(() => {  // the settings are written after the picture
-            watch.disconnect()
-            done(performance.now() - window.pressed)
-        })
-        watch.observe(panel.querySelector('[role=status]'), {attributes: true})
-    })
+    let begin
+    const pressed = () => { begin ??= performance.now() }
+    const drawn = () => { window.times.push(performance.now() - begin); begin = undefined }
+    window.times = []
+    for (const event of ['keydown', 'change']) panel.addEventListener(event, pressed, true)
+    // the settings are written after the picture
+    new MutationObserver(drawn).observe(panel.querySelector('[role=status]'), {attributes: true})
 }"""
 
 
@@ -53,19 +49,23 @@ def moves(control):
 
 
 def in_the_page(explorer, control):
-    """Return the milliseconds from each event to its picture."""
-    times, panel = [], explorer.panel.element_handle()
+    """Return the milliseconds from each event to its picture.
+
+    The driver of the browser rests until the picture is there: it would take a processor.
+    """
     values, step = moves(control)
+    explorer.page.evaluate(WATCH, [explorer.panel.element_handle()])
     for i, value in enumerate(values):
-        explorer.page.evaluate(WATCH, [panel])
         if isinstance(control, Choice):
             explorer.choose(control.label, value)
         else:
+            explorer.handle(control.label).focus()
             up = (i % 4 < 2) == (step > 0)
-            explorer.press(control.label, "ArrowRight" if up else "ArrowLeft")
-        times.append(explorer.page.evaluate("() => window.pictureShown"))
-        time.sleep(0.1)  # at rest before the next
-    return times
+            explorer.page.keyboard.down("ArrowRight" if up else "ArrowLeft")
+        time.sleep(0.3)
+        if not isinstance(control, Choice):
+            explorer.page.keyboard.up("ArrowRight" if up else "ArrowLeft")
+    return explorer.page.evaluate("() => window.times")
 
 
 def of_the_render(explorer_type, name, control):

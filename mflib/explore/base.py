@@ -17,6 +17,7 @@ is made from these artists, by their `label`; where several look alike, the firs
 through `Panel`; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
 """
 
+import base64
 import math
 import re
 import struct
@@ -111,7 +112,7 @@ class Panel(anywidget.AnyWidget):
     spec = traitlets.Dict().tag(sync=True)
     settings = traitlets.Dict().tag(sync=True)
     words = traitlets.List().tag(sync=True)  # state and message
-    picture = traitlets.Bytes().tag(sync=True)
+    picture = traitlets.Unicode().tag(sync=True)  # a data URL: bytes would be shown 10 ms later
     turn = traitlets.Int().tag(sync=True)  # counts the answers
 
 
@@ -253,7 +254,8 @@ class Explorer:
         self.set(**message["settings"])
 
     def _answer(self):
-        self._panel.settings, self._panel.picture = self.settings, self.picture
+        png = base64.b64encode(self.picture).decode()
+        self._panel.settings, self._panel.picture = self.settings, f"data:image/png;base64,{png}"
         self._panel.words = [self.state, self.message]
         self._panel.turn += 1
 

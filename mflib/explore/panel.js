@@ -161,8 +161,8 @@ function render({ model, el }) {
 
   async function draw() {
     const [turn, now, words] = ["turn", "settings", "words"].map((name) => model.get(name))
-    const its = model.get("picture"), bytes = () => new Blob([its], { type: "image/png" })
-    const picture = its instanceof Image ? its : await createImageBitmap(bytes())
+    const picture = make("img", { src: model.get("picture") })
+    await picture.decode()
     if (turn !== model.get("turn")) return // a newer one is on its way
     canvas.width = picture.width
     canvas.height = picture.height
