@@ -2,9 +2,10 @@
 
     python benchmarks/redraw.py [notebook.ipynb ...]
 
-For every control of every explorer: the median over 20 moves in headless Chromium, measured in the
-page, from the event to the drawn picture, and what the render took of it (process time of a kernel
-that is not asked by the page).
+For every control of every explorer: the median over 10 moves to new values, where there are as
+many, and over 10 back to values seen before, in headless Chromium, measured in the page, from the
+event to the drawn picture; and what the render took of it (process time of a kernel that is not
+asked by the page).
 """
 
 import importlib
@@ -27,7 +28,7 @@ from mflib.explore.base import Choice, Explorer  # noqa: E402
 for module in pkgutil.iter_modules(mflib.explore.__path__):
     importlib.import_module(f"mflib.explore.{module.name}")
 
-PRESSES = 20
+MOVES = 10
 WATCH = """([panel]) => {
     let begin
     const pressed = () => { begin ??= performance.now() }
@@ -40,12 +41,12 @@ WATCH = """([panel]) => {
 
 
 def moves(control):
-    """Return the values of the moves: two up, two down, from the start."""
+    """Return the values of the moves: onwards, most of them new, and back over the same."""
     values = control.options if isinstance(control, Choice) else control.values
+    there_and_back = [*values, *values[-2:0:-1]]
     at = values.index(control.start)
-    step = 1 if at + 2 < len(values) else -1
-    there = [values[(at + step * i) % len(values)] for i in (1, 2, 1, 0)]
-    return [there[i % 4] for i in range(PRESSES)], step
+    onwards = [there_and_back[(at + i) % len(there_and_back)] for i in range(MOVES + 1)]
+    return [*onwards[1:], *onwards[-2::-1]]
 
 
 def in_the_page(explorer, control):
@@ -53,18 +54,19 @@ def in_the_page(explorer, control):
 
     The driver of the browser rests until the picture is there: it would take a processor.
     """
-    values, step = moves(control)
     explorer.page.evaluate(WATCH, [explorer.panel.element_handle()])
-    for i, value in enumerate(values):
+    last = control.start
+    for value in moves(control):
         if isinstance(control, Choice):
             explorer.choose(control.label, value)
+            time.sleep(0.4)
         else:
             explorer.handle(control.label).focus()
-            up = (i % 4 < 2) == (step > 0)
-            explorer.page.keyboard.down("ArrowRight" if up else "ArrowLeft")
-        time.sleep(0.3)
-        if not isinstance(control, Choice):
-            explorer.page.keyboard.up("ArrowRight" if up else "ArrowLeft")
+            key = "ArrowRight" if value > last else "ArrowLeft"
+            explorer.page.keyboard.down(key)
+            time.sleep(0.4)
+            explorer.page.keyboard.up(key)
+        last = value
     return explorer.page.evaluate("() => window.times")
 
 
@@ -72,7 +74,7 @@ def of_the_render(explorer_type, name, control):
     """Return the milliseconds of processor time that each picture takes."""
     times, explorer = [], explorer_type()
     explorer.sharpen(1)  # as the page of this benchmark
-    for value in moves(control)[0]:
+    for value in moves(control):
         begin = time.process_time()
         explorer.set(**{name: value})
         times.append(1000 * (time.process_time() - begin))
@@ -97,10 +99,12 @@ def main(names):
                     for setting, control in explorer_type.controls.items():
                         times = in_the_page(explorer, control)
                         renders = of_the_render(explorer_type, setting, control)
-                        print(
-                            f"{name[:2]} {control.label:20} median {statistics.median(times):4.0f} "
-                            f"ms, worst {max(times):4.0f}; render {statistics.median(renders):3.0f}"
+                        new, seen = (
+                            f"{statistics.median(times[half]):4.0f} ms, "
+                            f"render {statistics.median(renders[half]):3.0f}"
+                            for half in (slice(MOVES), slice(MOVES, None))
                         )
+                        print(f"{name[:2]} {control.label:28} new {new}; seen {seen}", flush=True)
                 notebook.close()
     finally:
         server.stop()

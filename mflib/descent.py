@@ -240,8 +240,7 @@ def _move(problem, factors, gradient, learning_rate, vectors, alternating):
         if alternating and block:  # the gradient where the others are by now
             G = problem.block_gradient(factors, block)
         rate = learning_rate or _safe_rate(problem, factors, block, vectors[block], G)
-        moved = {factors._fields[block]: factors[block] - rate * G}
-        factors = factors._replace(**moved)
+        factors = factors._replace(**{factors._fields[block]: factors[block] - rate * G})
     return factors
 
 

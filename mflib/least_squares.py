@@ -153,9 +153,11 @@ def normal_equations(values, mask, V, regularization):
     check.need(strengths.min() >= 0, f"regularization is {strengths.min()}", "at least 0")
     strengths = np.broadcast_to(strengths, mask.shape[:1])
     for rows in blocks_of_rows(len(strengths), V.shape[-1] ** 2, MEMORY):
-        grams = gram_matrices(mask[rows], V)
+        whole = rows == slice(0, len(strengths))  # a slice is a copy
+        part, places = (values, mask) if whole else (values[rows], mask[rows])
+        grams = gram_matrices(places, V)
         np.einsum("ijj->ij", grams)[...] += strengths[rows, None]  # a view of the diagonals
-        yield rows, grams, values[rows] @ V, strengths[rows]
+        yield rows, grams, part @ V, strengths[rows]
 
 
 def gram_matrices(mask: np.ndarray | sparse.csr_array, V: np.ndarray) -> np.ndarray:

@@ -512,9 +512,7 @@ def find_loss(loss: str | Loss) -> Loss:
     >>> find_loss("kullback-leibler").noise_model
     'Poisson'
     """
-    if isinstance(loss, Loss):
-        return loss
-    return LOSSES[check.choice(loss, LOSSES, "loss")]
+    return loss if isinstance(loss, Loss) else LOSSES[check.choice(loss, LOSSES, "loss")]
 
 
 def beta_divergence(X: ArrayLike, Y: ArrayLike, beta: float) -> np.ndarray:

@@ -32,6 +32,7 @@ factorization, Pattern Recognition, 2008.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from itertools import count
 from math import sqrt
@@ -371,7 +372,7 @@ def _kullback_leibler(X, W, H, penalty, smoothing):
     has its minimum at the root of l2 w² + b w = a. (The usual a / (b + l2 w₀) may increase it.)
     """
     Y = _reconstruction(X, W, H)
-    ratio = X / Y if isinstance(X, np.ndarray) else _with_data(X, X.data / Y)
+    ratio = X / Y if isinstance(X, np.ndarray) else with_data(X, X.data / Y)
     a = W * (ratio @ H.T)
     b = H.sum(axis=1) + penalty.l1
     if penalty.l2 > 0:
@@ -452,7 +453,7 @@ def _row_losses(X, W, H, loss):
         return np.maximum((X**2).sum(axis=1) + crossed.sum(axis=1), 0) / 2
     Y = _reconstruction(X, W, H)  # where X is zero, ℓ = y: there only the sum of Y counts
     extra = loss.total(X.data, Y, axis=()) - Y  # a sum along no axis
-    return _with_data(X, extra).sum(axis=1) + W @ H.sum(axis=1)
+    return with_data(X, extra).sum(axis=1) + W @ H.sum(axis=1)
 
 
 def _times(W, numerator, denominator, penalty):
@@ -474,9 +475,11 @@ def _reconstruction(X, W, H):
     return np.maximum(Y, _FLOOR, out=Y)
 
 
-def _with_data(X, data):
-    """Return the sparse matrix with these numbers where X stores one."""
-    return type(X)((data, X.indices, X.indptr), shape=X.shape)
+def with_data(X: Matrix, data: np.ndarray) -> Matrix:
+    """Return a sparse array with the places of X, duplicates too, and other values."""
+    other = copy(X)  # shares the places, which would be checked for as long as a product takes
+    other.data = data
+    return other
 
 
 def _check_size(size, name, bound):

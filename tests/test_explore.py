@@ -687,8 +687,10 @@ def test_no_label_of_the_map_is_cut_or_meets_another():
     width, height = explorer.figure.canvas.get_width_height()
     for film in range(1, 121, 7):
         explorer.set(film=film)
-        boxes = [label.get_window_extent() for label in explorer._labels]
-        assert all(box.x1 < width and 0 < box.y0 and box.y1 < height for box in boxes)
+        boxes = [label.get_window_extent() for label in itertools.chain(*explorer._labels)]
+        lines_end = explorer._list.get_window_extent().x0
+        assert all(lines_end < box.x0 and box.x1 < width for box in boxes)
+        assert all(0 < box.y0 and box.y1 < height for box in boxes)
         assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 

@@ -21,10 +21,11 @@ from itertools import count
 import numpy as np
 
 from mflib import _validation as check
-from mflib.completion.entries import ObservedEntries, with_data
+from mflib.completion.entries import ObservedEntries
 from mflib.completion.problem import CompletionProblem
 from mflib.iteration import ProblemIterate, record
 from mflib.least_squares import ridge_rows, ridge_rows_non_negative, ridge_rows_one_by_one
+from mflib.nmf import with_data
 
 
 @record

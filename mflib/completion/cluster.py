@@ -34,9 +34,9 @@ import numpy as np
 from scipy import sparse
 
 from mflib import _validation as check
-from mflib.completion.entries import with_data
 from mflib.factorization import Factors
 from mflib.least_squares import ridge_rows
+from mflib.nmf import with_data
 
 PARTS = "values", "columns", "starts"  # of a table on disk
 TWO_WORKERS = "local-cluster[2,1,1024]"  # two processes with one core and 1024 MB each

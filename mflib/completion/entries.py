@@ -174,16 +174,10 @@ def check_positions(positions: np.ndarray) -> np.ndarray:
     return positions.astype(np.int64)
 
 
-def with_data(X: sparse.csr_array, data: np.ndarray) -> sparse.csr_array:
-    """Return a sparse array with the places of X, duplicates too, and other values."""
-    return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
-
-
 def check_float_type(dtype):
     """Return float32 or float64, one of the types of arithmetic."""
     fits = isinstance(dtype, type | np.dtype) and dtype in (np.float32, np.float64)
-    check.need_value(fits, dtype, "dtype", "float32 or float64")
-    return dtype
+    return check.need_value(fits, dtype, "dtype", "float32 or float64")
 
 
 def _numbered(labels):

@@ -33,12 +33,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mflib import _validation as check
-from mflib.completion.entries import ObservedEntries, check_float_type, with_data
+from mflib.completion.entries import ObservedEntries, check_float_type
 from mflib.descent import SmoothProblem
 from mflib.factorization import Factors, factor_gradient
 from mflib.iteration import Problem
 from mflib.losses import CANONICAL, find_loss
-from mflib.nmf import entries_of_product
+from mflib.nmf import entries_of_product, with_data
 
 
 class BiasedFactors(NamedTuple):

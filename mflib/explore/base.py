@@ -36,12 +36,13 @@ from IPython import get_ipython
 from IPython.display import display
 from matplotlib.artist import Artist, setp
 from matplotlib.axis import Axis
-from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import NullLocator
-from matplotlib.transforms import Affine2D, Bbox
+from matplotlib.transforms import Affine2D
 
 from mflib.plotting import PIXELS_PER_INCH, SHARPNESS, STYLE, picture_bundle, to_png
 
@@ -204,17 +205,18 @@ class Explorer:
         """Return the picture for these settings as PNG, and keep the result in `self.result`."""
         self.result = self.compute(**settings)
         self.update(self.result)
-        canvas = self.figure.canvas
+        canvas, renderer = self.figure.canvas, self.figure.canvas.get_renderer()
         limits = [tuple(axis.get_view_interval()) for axis in self._axes]
         if limits != self._limits:
             self._limits = limits
             canvas.restore_region(self._still)
             for axis in self._axes:
-                _draw_axis(axis, canvas.get_renderer())
+                _draw_axis(axis, renderer)
             self._background = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._background)
         for artist in self._moving:
-            artist.axes.draw_artist(artist)
+            draw = _draw_text if isinstance(artist, Text) else type(artist).draw
+            draw(artist, renderer)
         return quick_png(np.asarray(canvas.buffer_rgba()))
 
     def still(self) -> tuple[bytes, str]:
@@ -294,25 +296,39 @@ class Explorer:
 
 
 @lru_cache(maxsize=1000)
-def outline(text: str, size: float) -> tuple[TextPath, Bbox]:
-    """Return a text as a path, in points, and its box: drawn in a tenth of the time of letters."""
+def _outline(text, size):
+    """Return a text as a path, in points, and its left and right ends."""
     path = TextPath((0, 0), text, size=size)
-    return path, path.get_extents()
+    x = path.vertices[path.codes != path.CLOSEPOLY, 0]  # `get_extents` takes 40 ms
+    return path, x.min(), x.max()
 
 
-def _draw_axis(axis: Axis, renderer: RendererBase) -> None:
-    """Draw an axis as `Axis.draw` does, with its labels as outlines: in a third of the time."""
+def _draw_text(text, renderer):
+    """Draw a text as an outline: in a tenth of the time of `Text.draw`."""
+    if not (text.get_visible() and text.get_text()):
+        return
+    path, left, right = _outline(text.get_text(), text.get_fontsize())
+    low, high = text.get_fontsize() * np.array([-0.21, 0.76])  # of the letters p and l
+    x = {"left": left, "center": (left + right) / 2, "right": right}[text.get_ha()]
+    y = {"bottom": low, "baseline": 0, "top": high}.get(text.get_va(), high / 2)
     gc, points = renderer.new_gc(), renderer.points_to_pixels(1)
     gc.set_linewidth(0)
-    for tick, label in zip(axis.get_major_ticks(), axis.get_ticklabels(), strict=True):
-        tick.gridline.draw(renderer)
-        tick.tick1line.draw(renderer)
-        path, box = outline(label.get_text(), label.get_fontsize())
-        anchor = (0.5, 1) if axis.axis_name == "x" else (1, 0.5)  # the point of its box at the tick
-        x, y = box.min + anchor * box.size
-        tick_at = label.get_transform().transform(label.get_position())
-        where = Affine2D().translate(-x, -y).scale(points).translate(*tick_at)
-        renderer.draw_path(gc, path, where, mpl.colors.to_rgba(label.get_color()))
+    place = text.get_transform().transform(text.get_position())
+    move = Affine2D().translate(-x, -y).rotate_deg(text.get_rotation()).scale(points)
+    renderer.draw_path(gc, path, move.translate(*place), mpl.colors.to_rgba(text.get_color()))
+
+
+def _draw_axis(axis, renderer):
+    """Draw an axis as `Axis.draw` does, all its lines at once: in a fifth of the time."""
+    for text in axis.get_ticklabels():
+        _draw_text(text, renderer)
+    first, places = axis.get_major_ticks()[0], axis.get_majorticklocs()
+    for line, across in ((first.gridline, [0, 1, np.nan]), (first.tick1line, [0])):
+        every = Line2D([], [])
+        every.update_from(line)
+        data = np.tile(across, len(places)), np.repeat(places, len(across))
+        every.set_data(data[::-1] if axis.axis_name == "x" else data)
+        every.draw(renderer)
 
 
 def follow(axis: Axis, low: float, high: float) -> None:

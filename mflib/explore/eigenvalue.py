@@ -132,7 +132,7 @@ class EigenvalueExplorer(Explorer):
         self._name = left.text(0, 0, "λ", ha="center", va="center", **moving)
         (self._path,) = middle.plot([], [], ".-", color=MODEL, lw=1, **moving)
         middle.plot([1], [0], "o", color=MODEL, ms=12, mfc="none", mew=2, **moving)
-        self._start = middle.text(0, 0, "w₀", color=MODEL, ha="right", va="bottom", **moving)
+        self._start = middle.text(0, 0, "w₀", color=MODEL, va="top", **moving)
         self._envelopes = [
             right.plot([], [], "--", color=PREDICTION, lw=1.5, **moving)[0] for _ in range(2)
         ]
@@ -151,7 +151,7 @@ class EigenvalueExplorer(Explorer):
         for axis in self._axes:
             place(axis, -1.2 * limit, 1.2 * limit, [-limit, 0, limit])
         self._path.set_data(*result.path.T)
-        self._start.set_position((1 - 0.1 * limit, 0.08 * limit))
+        self._start.set_position((1 + 0.08 * limit, -0.02 * limit))
         self._component.set_data(np.arange(len(result.path)), result.path[:, 0])
         t = np.arange(STEPS + 1)
         envelope = abs(result.eigenvalue) ** t

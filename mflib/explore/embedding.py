@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from matplotlib.patches import PathPatch
-from matplotlib.transforms import Affine2D
+from matplotlib.artist import setp
 from sklearn.utils import Bunch
 
 from mflib.completion import ALS
 from mflib.datasets import make_film_club
-from mflib.explore.base import Choice, Explorer, Slider, even, outline
+from mflib.explore.base import Choice, Explorer, Slider, even
 from mflib.plotting import DATA, ERROR, MODEL, OTHER, PREDICTION, QUIET
 
 FILMS = 120
@@ -135,15 +134,12 @@ class EmbeddingExplorer(Explorer):
         ax.set(title="Films by their factors; two marks: two genres")
         ax.set(xlabel=" ", ylabel=" ")  # keeps the space for the names of the axes
         self._names = [ax.xaxis.label, ax.yaxis.label]
-        for label in self._names:
-            label.set_animated(True)
-            label.axes = ax
+        setp(self._names, animated=True)
         ax.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         ax.set_aspect("equal")  # distances count
         ax.axhline(0, color=QUIET, lw=0.8)
         ax.axvline(0, color=QUIET, lw=0.8)
         self._list.set_axis_off()
-        self._list.set(xlim=(0, 1), ylim=(0, 1))
         club, _ = fitted_club()
         marks = (("o", MODEL), ("x", ERROR), ("^", OTHER), ("+", PREDICTION))
         self._genres = [
@@ -155,8 +151,10 @@ class EmbeddingExplorer(Explorer):
         (self._leaders,) = ax.plot([], [], lw=0.7, **lines)
         (self._near,) = ax.plot([], [], "o", ms=9, mfc="none", mew=1, **lines)
         (self._chosen,) = ax.plot([], [], "o", ms=13, mfc="none", mew=2.5, **lines)
+        columns = ((0.13, "right"), (0.15, "left"))  # of cosines and of titles
+        text = {"va": "center", "fontsize": LETTERS, "animated": True}
         self._labels = [
-            self._list.add_patch(PathPatch(outline("x", LETTERS)[0], lw=0, animated=True))
+            [self._list.text(x, 0, "", ha=ha, **text) for x, ha in columns]
             for _ in range(MOST_NEIGHBOURS + 1)
         ]
 
@@ -181,15 +179,12 @@ class EmbeddingExplorer(Explorer):
         lines = []
         films = sorted(labels, key=lambda film: points[film, 1])
         heights = (np.arange(len(films)) + 0.5) / len(films)
-        pixels_per_point = self.figure.dpi / 72
         for label, film, height in zip(self._labels, films, heights, strict=False):
+            color = MODEL if labels[film] == "chosen" else DATA
+            for part, text in zip(label, (labels[film], club.titles[film]), strict=True):
+                part.set(y=height, text=text, color=color)
             x, y = self._list.transAxes.transform((0, height))
             lines += [points[film], map_axes.transData.inverted().transform((x, y)), [np.nan] * 2]
-            label.set_path(outline(f"{club.titles[film]} ({labels[film]})", LETTERS)[0])
-            label.set_visible(True)
-            label.set_facecolor(MODEL if labels[film] == "chosen" else DATA)
-            middle = Affine2D().scale(pixels_per_point).translate(x + 8, y - 4 * pixels_per_point)
-            label.set_transform(middle)
         for label in self._labels[len(films) :]:
-            label.set_visible(False)
+            setp(label, text="")
         self._leaders.set_data(*np.transpose(lines))

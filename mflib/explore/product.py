@@ -127,12 +127,14 @@ def _describe(path, losses, reference, eta):
 
 @lru_cache(maxsize=64)
 def bifurcation(u, v):
-    """Return learning rates and the products on which runs from this start end."""
+    """Return learning rates and the products, to hundredths, on which runs from here end."""
     eta = RATES
     run = descend(np.full_like(eta, u), np.full_like(eta, v), eta)
     products = np.array([u * v for u, v in islice(run, 561, 601)])
-    bounded = np.isfinite(products) & (np.abs(products) < 1e3)
-    return np.broadcast_to(eta, products.shape)[bounded], products[bounded]
+    bounded = np.where(np.abs(products) < 1e3, products, np.nan)
+    products = np.sort(bounded.round(2), axis=0)  # of equal ones the eye sees one: a pixel is 0.04
+    seen = np.isfinite(products) & (np.diff(products, axis=0, prepend=np.nan) != 0)
+    return np.broadcast_to(eta, products.shape)[seen], products[seen]
 
 
 class ProductExplorer(Explorer):

@@ -172,7 +172,7 @@ class TrafficExplorer(Explorer):
         right.set(title="The whole run", xlabel="step", yscale="log", xlim=(-2, STEPS + 2))
         right.axhline(least, color=QUIET, ls="--", **moving)
         text = {"color": QUIET, "ha": "right", "va": "top", **moving}
-        right.text(STEPS, 0.96 * least, f"least at rank {RANK}", **text)
+        right.text(STEPS, 0.9 * least, f"least at rank {RANK}", **text)
         (self._errors,) = right.plot([], [], ".-", color=ERROR, lw=1, ms=4, **moving)
         for ax in (left, right):
             ax.yaxis.set_animated(True)
