@@ -148,7 +148,7 @@ def test_what_the_solution_gives_is_no_mistake_on_all_inputs(exercise):
     """Each mistake differs from the truth somewhere, at every seed: else no hint could be true."""
     for seed in seeds(exercise):
         cases = [*exercise.cases, *exercise.draw(np.random.default_rng(seed))]
-        wanted = results(exercise.solution, cases)
+        wanted = list(results(exercise.solution, cases))
         assert not any(isinstance(right, Exception) for right in wanted)
         for mistake in exercise.mistakes:
             got = results(mistake.answer, cases)

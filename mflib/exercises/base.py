@@ -13,7 +13,7 @@ import inspect
 import io
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
@@ -190,12 +190,12 @@ def right_where(
     return test
 
 
-def results(function: Callable, cases: Iterable[tuple]) -> list:
-    """Return what a function gives on each case: a result, or the error with which it stops.
+def results(function: Callable, cases: Iterable[tuple]) -> Iterator[Any]:
+    """Yield what a function gives on each case: a result, or the error with which it stops.
 
     What it does to its arguments, and prints, is lost.
     """
-    return [_result(function, case) for case in cases]
+    return (_result(function, case) for case in cases)
 
 
 def _result(function, case, printed=None):
@@ -283,12 +283,12 @@ class Exercise:
         if all(result is None or result is ... for result in got):
             missing = f"{_name(function)} returns nothing so far (a forgotten `return`?)."
             return Verdict("unanswered", f"Not answered yet: {missing}")
-        wanted = results(self.solution, cases)
-        right = [_holds(self.accepts, *both) for both in zip(got, wanted, strict=True)]
-        if all(right):
+        both = enumerate(zip(got, results(self.solution, cases), strict=True))
+        wrong = ((n, wanted) for n, (g, wanted) in both if not _holds(self.accepts, g, wanted))
+        first, wanted = next(wrong, (None, None))
+        if first is None:
             return self._praise()
-        first = right.index(False)
-        told = self._told(function, cases[first], got[first], wanted[first])
+        told = self._told(function, cases[first], got[first], wanted)
         drawn = f" (a random input, of seed={seed})" if first >= len(self.cases) else ""
         hint = self._hint(
             lambda m: (

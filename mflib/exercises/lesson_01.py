@@ -285,9 +285,9 @@ def _other_end(A):
 
 def _fixed_shift(function, cases):
     """Tell whether it is right just where the middle of the spectrum lies below some number."""
-    middles = [sum(np.linalg.eigvalsh(A)[[0, -1]]) / 2 for (A,) in cases]
-    both = zip(results(function, cases), results(_smallest_eigenvalue, cases), strict=True)
-    held = [(equal(*pair, 1e-3), middle) for pair, middle in zip(both, middles, strict=True)]
+    ends = [np.linalg.eigvalsh(A)[[0, -1]] for (A,) in cases]
+    both = zip(results(function, cases), ends, strict=True)
+    held = [(equal(got, low, 1e-3), (low + high) / 2) for got, (low, high) in both]
     return max(m for right, m in held if right) < min(m for right, m in held if not right)
 
 

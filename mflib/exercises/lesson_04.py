@@ -305,7 +305,7 @@ def _by_smallest(U, V):
 
 
 def _uses_v(function, cases):
-    once, again = results(function, cases), results(function, cases)
+    once, again = (list(results(function, cases)) for _ in range(2))
     others = results(function, [(U, 9 * V + 1) for U, V in cases])
     return all(map(alike, once, again)) and not all(map(alike, once, others))
 

@@ -141,7 +141,7 @@ def _ridge_with_identity_of_ratings(V, x, strength):
 
 def _spoilt_by_nan(function, cases):
     """Tell whether one missing rating makes the result nan."""
-    got = results(function, cases)
+    got = list(results(function, cases))
     return all(
         np.isnan(u).all()
         for u, (_, x, _) in zip(got, cases, strict=True)

@@ -313,7 +313,7 @@ transition = Exercise(
             _with_three_axes,
             "W has three axes: reshape to rows first, W[:-lag].reshape(-1, k), or sum the products "
             "of single steps.",
-            lambda function, cases: np.ndim(results(function, [_CUBE])[0]) == 3,
+            lambda function, cases: np.ndim(next(results(function, [_CUBE]))) == 3,
         ),
     ],
     variants=[
