@@ -1,6 +1,7 @@
 """Every explorer without a browser: all extreme settings, words, pictures, reset, errors."""
 
 import base64
+import functools
 import gc
 import importlib
 import io
@@ -105,9 +106,20 @@ def shown_picture(panel):
     return Image.open(io.BytesIO(base64.b64decode(png)))
 
 
+@functools.cache
+def made(explorer_type):
+    return explorer_type()
+
+
+def at_the_start(explorer_type):
+    """Return the one that the tests share: to make one takes longer than to try it."""
+    made(explorer_type).set(**explorer_type.start())
+    return made(explorer_type)
+
+
 @each
 def test_every_corner_of_the_settings_has_a_state_in_words(explorer_type):
-    explorer = explorer_type()
+    explorer = at_the_start(explorer_type)
     names = list(explorer_type.controls)
     assert 1 <= len(names) <= 5
     for corner in itertools.product(*map(ends, explorer_type.controls.values())):
@@ -123,7 +135,7 @@ def test_every_corner_of_the_settings_has_a_state_in_words(explorer_type):
 
 @each
 def test_every_control_changes_the_picture_and_the_start_comes_back(explorer_type):
-    explorer = explorer_type()
+    explorer = at_the_start(explorer_type)
     start, words = pixels(explorer), explorer.message
     for name, control in explorer_type.controls.items():
         assert control.label
@@ -159,7 +171,7 @@ def test_a_grid_of_settings_is_one_that_the_controls_know(explorer_type):
     assert math.prod(map(len, drawn.values())) <= 300
     assert len(drawn.get(explorer_type.play, range(3))) >= 3  # a play button has somewhere to go
     corner = {name: values[-1] for name, values in drawn.items()}
-    explorer = explorer_type()
+    explorer = at_the_start(explorer_type)
     explorer.set(**corner)
     png, sentence = explorer.still()
     assert sentence == f"{explorer.state}. {explorer.message}"
@@ -216,7 +228,7 @@ def test_a_picture_is_as_fine_as_the_screen_whenever_it_is_seen(explorer_type, m
 
 @each
 def test_an_axis_that_follows_looks_as_matplotlib_would_draw_it(explorer_type):
-    explorer = explorer_type()
+    explorer = at_the_start(explorer_type)
     canvas = explorer.figure.canvas
     for axis in explorer._axes:
         drawn = []
@@ -671,7 +683,7 @@ def test_the_neighbours_of_most_films_share_a_genre():
     ],
 )
 def test_the_axes_of_the_map_are_named_after_its_plane(plane, names):
-    explorer = EmbeddingExplorer()
+    explorer = at_the_start(EmbeddingExplorer)
     explorer.set(plane=plane)
     ax = explorer.figure.axes[0]
     assert [ax.get_xlabel(), ax.get_ylabel()] == names
@@ -682,7 +694,7 @@ def test_the_axes_of_the_map_are_named_after_its_plane(plane, names):
 
 
 def test_no_label_of_the_map_is_cut_or_meets_another():
-    explorer = EmbeddingExplorer()
+    explorer = at_the_start(EmbeddingExplorer)
     explorer.set(n_neighbours=MOST_NEIGHBOURS)
     width, height = explorer.figure.canvas.get_width_height()
     for film in range(1, 121, 7):
