@@ -236,7 +236,8 @@ INNER = {
     *("descent.SmoothProblem", "descent.total_length", "eigen.column_lengths", "eigen.multiply"),
     "eigen.rough_norm",
     *("factorization.factor_gradient", "losses.Loss", "losses.error_at", "losses.loss_at"),
-    *("nmf.coordinate_sweep", "nmf.entries_of_product", "sequential.RollingForecast"),
+    *("nmf.coordinate_sweep", "nmf.entries_of_product", "nmf.with_data"),
+    "sequential.RollingForecast",
 }
 
 # A diverging descent goes on for ever; it is the loop that drives it which says that it broke.
