@@ -19,7 +19,7 @@ function drawn(folder, { spec, words }) {
   async function send({ settings }) {
     const places = lists.map((list, i) => nearest(list, settings[names[i]])), key = places.join("-")
     try {
-      state.picture = (await load(key)).src
+      state.picture = await load(key)
       state.settings = Object.fromEntries(names.map((name, i) => [name, lists[i][places[i]]]))
       state.words = words[key]
     } catch {

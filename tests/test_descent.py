@@ -373,9 +373,9 @@ class TestJoint:
         problem = FactorizationProblem(X)
         limit = joint_critical_learning_rate(X, random_state=0)
         start = 0.1 * rng.standard_normal((m, k)), 0.1 * rng.standard_normal((n, k))
-        options = {"updates": "simultaneous", "max_iter": 20_000}
-        below = gradient_descent(problem, start, 0.97 * limit, **options)
-        above = gradient_descent(problem, start, 1.03 * limit, **options)
+        options = {"updates": "simultaneous"}
+        below = gradient_descent(problem, start, 0.97 * limit, max_iter=20_000, **options)
+        above = gradient_descent(problem, start, 1.03 * limit, max_iter=5_000, **options)
         assert not above.converged
         assert classify_losses(above.objectives) != "converging"
         assert classify_losses(below.objectives) == "converging"

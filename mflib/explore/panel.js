@@ -161,7 +161,7 @@ function render({ model, el }) {
 
   async function draw() {
     const [turn, now, words] = ["turn", "settings", "words"].map((name) => model.get(name))
-    const picture = make("img", { src: model.get("picture") })
+    const its = model.get("picture"), picture = its instanceof Image ? its : make("img", { src: its })
     await picture.decode()
     if (turn !== model.get("turn")) return // a newer one is on its way
     canvas.width = picture.width
