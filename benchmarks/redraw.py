@@ -33,7 +33,6 @@ WATCH = """([panel]) => {
     let begin
     const pressed = () => { begin ??= performance.now() }
     const drawn = () => { window.times.push(performance.now() - begin); begin = undefined }
-    window.times = []
     for (const event of ['keydown', 'change']) panel.addEventListener(event, pressed, true)
     // the settings are written after the picture
     new MutationObserver(drawn).observe(panel.querySelector('[role=status]'), {attributes: true})
@@ -54,18 +53,16 @@ def in_the_page(explorer, control):
 
     The driver of the browser rests until the picture is there: it would take a processor.
     """
-    explorer.page.evaluate(WATCH, [explorer.panel.element_handle()])
+    explorer.page.evaluate("() => { window.times = [] }")
     last = control.start
-    for value in moves(control):
+    for n, value in enumerate(moves(control), 1):
         if isinstance(control, Choice):
             explorer.choose(control.label, value)
-            time.sleep(0.4)
         else:
             explorer.handle(control.label).focus()
-            key = "ArrowRight" if value > last else "ArrowLeft"
-            explorer.page.keyboard.down(key)
-            time.sleep(0.4)
-            explorer.page.keyboard.up(key)
+            explorer.page.keyboard.press("ArrowRight" if value > last else "ArrowLeft")
+        time.sleep(0.3)
+        explorer.page.wait_for_function("n => window.times.length === n", arg=n)
         last = value
     return explorer.page.evaluate("() => window.times")
 
@@ -96,6 +93,7 @@ def main(names):
                 for explorer in notebook.explorers(shown):
                     explorer_type = explorers[explorer.name()]
                     explorer.wait_for(explorer_type.start())
+                    page.evaluate(WATCH, [explorer.panel.element_handle()])
                     for setting, control in explorer_type.controls.items():
                         times = in_the_page(explorer, control)
                         renders = of_the_render(explorer_type, setting, control)

@@ -10,8 +10,9 @@ nothing else:
 
 Artists that change are made with `animated=True`: everything else is drawn once and kept as a
 background, so that a new picture costs a few milliseconds. An axis may follow the data, too: it is
-animated and has no label, and `follow` or `place` moves it; rarely, as it takes its time. A legend
-is made from these artists, by their `label`; where several look alike, the first of them has it.
+animated and has no label, and `follow` or `place` moves it; rarely, as it takes its time. A text
+that is animated is one line in one colour, and drawn as an outline. A legend is made from these
+artists, by their `label`; where several look alike, the first of them has it.
 
 `panel.js` draws the controls, the picture and the sentence on the page. Behind it stands a kernel,
 through `Panel`; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
