@@ -41,7 +41,7 @@ WATCH = """([panel]) => {
 
 def moves(control):
     """Return the values of the moves: onwards, most of them new, and back over the same."""
-    values = control.options if isinstance(control, Choice) else control.values
+    values = control.values
     there_and_back = [*values, *values[-2:0:-1]]
     at = values.index(control.start)
     onwards = [there_and_back[(at + i) % len(there_and_back)] for i in range(MOVES + 1)]

@@ -1,5 +1,6 @@
 """Every explorer without a browser: all extreme settings, words, pictures, reset, errors."""
 
+import asyncio
 import base64
 import functools
 import gc
@@ -91,9 +92,8 @@ each = pytest.mark.parametrize(
 
 
 def ends(control):
-    return (
-        control.options if isinstance(control, Choice) else (control.values[0], control.values[-1])
-    )
+    values = control.values
+    return values if isinstance(control, Choice) else (values[0], values[-1])
 
 
 def pixels(explorer):
@@ -152,11 +152,8 @@ def test_every_control_changes_the_picture_and_the_start_comes_back(explorer_typ
 @each
 def test_a_control_starts_on_one_of_its_values(explorer_type):
     for control in explorer_type.controls.values():
-        if isinstance(control, Slider):
-            assert control.start in control.values
-            assert np.all(np.diff(control.values) > 0)
-        else:
-            assert control.start in control.options
+        assert control.start in control.values
+        assert isinstance(control, Choice) or np.all(np.diff(control.values) > 0)
     assert explorer_type.play in ("", *explorer_type.controls)
 
 
@@ -164,8 +161,7 @@ def test_a_control_starts_on_one_of_its_values(explorer_type):
 def test_a_grid_of_settings_is_one_that_the_controls_know(explorer_type):
     for name, values in explorer_type.grid.items():
         control = explorer_type.controls[name]
-        known = control.options if isinstance(control, Choice) else control.values
-        assert set(values) <= set(known)
+        assert set(values) <= set(control.values)
     drawn = explorer_type.drawn()
     assert all(explorer_type.start()[name] in values for name, values in drawn.items())
     assert math.prod(map(len, drawn.values())) <= 300
@@ -275,6 +271,72 @@ def test_an_error_in_a_callback_is_raised_in_tests_and_told_in_the_page(monkeypa
         assert explorer.state == state
 
 
+def test_the_next_picture_is_drawn_while_the_reader_looks(monkeypatch):
+    asked = []
+
+    class Slow(Fragile):
+        @staticmethod
+        def compute(x):
+            asked.append(x)
+            return Fragile.compute(x)
+
+    explorer = Slow()
+    *_, panel = shown(explorer, monkeypatch)
+    monkeypatch.setattr(Explorer, "raise_errors", False)
+
+    async def move(*values):
+        for x in values:
+            asked.clear()
+            panel._handle_custom_msg({"settings": {"x": x}, "sharpness": 1}, [])
+        await asyncio.sleep(3 * base.PAUSE)
+        assert panel.settings == explorer.settings == {"x": x}
+        assert panel.words == [explorer.state, explorer.message]
+        return asked
+
+    async def walk():
+        assert await move(0.5) == [0.5, 0]  # that fails, and nobody has asked for it
+        assert explorer.state == "Fine"
+        assert await move(0) == [0, -0.5]
+        assert explorer.state == "Error"
+        assert await move(-0.5) == [-1]
+        assert explorer.message == "<−2.0>"
+        assert await move(-1) == []  # the last value
+        assert await move(-0.7) == [-0.7]  # typed
+        assert await move(-0.5, 0.5, 1) == [1]  # a drag, which waits for nothing
+        assert await move(0.5) == [0.5, 0]
+
+    async def leave():
+        panel._handle_custom_msg({"settings": {"x": 0.5}, "sharpness": 1}, [])
+        explorer.close()
+        asked.clear()
+        await asyncio.sleep(3 * base.PAUSE)
+        assert asked == []
+
+    asyncio.run(walk())
+    asyncio.run(leave())
+
+
+@each
+def test_what_is_drawn_ahead_is_what_would_be_drawn(explorer_type):
+    explorer = explorer_type()
+    for name, control in explorer_type.controls.items():
+        at = control.values.index(control.start)
+        walk = max(control.values[at : at + 3], control.values[at::-1][:3], key=len)
+        first, second, *third = (explorer_type.start() | {name: value} for value in walk)
+        explorer.set(**second)
+        still = explorer.still()
+        explorer._draw_ahead(first)
+        for expected in third:
+            result, picture = explorer._ahead[tuple(expected.values())]
+            explorer.set()
+            assert explorer.still() == still
+            explorer._ahead.clear()
+            explorer.set(**expected)
+            assert explorer.picture == picture
+            assert explorer.result.message == result.message
+        assert not explorer._ahead
+
+
 def test_an_answer_comes_in_one_message(monkeypatch):
     *_, panel = shown(explorer := Fragile(), monkeypatch)
     sent = []
@@ -367,7 +429,7 @@ def test_a_number_is_a_pixel_and_a_factor_touches_what_it_shares_its_rows_with()
         np.testing.assert_array_equal(Vt, base.coloured(result.Vt, "PuOr", -0.2, 0.2))
 
 
-@given(k=st.integers(0, 213), name=st.sampled_from(RankExplorer.controls["name"].options))
+@given(k=st.integers(0, 213), name=st.sampled_from(RankExplorer.controls["name"].values))
 def test_the_error_of_a_picture_is_that_of_eckart_and_young(k, name):
     result = approximate(name, k)
     assert np.isclose(result.error, result.errors[k], atol=1e-9)

@@ -18,12 +18,14 @@ artists, by their `label`; where several look alike, the first of them has it.
 through `Panel`; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
 """
 
+import asyncio
 import base64
 import math
 import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +48,8 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Affine2D
 
 from mflib.plotting import PIXELS_PER_INCH, SHARPNESS, STYLE, picture_bundle, to_png
+
+PAUSE = 0.05  # seconds that the page has for its answer before the next one is drawn
 
 
 def even(low: float, high: float, step: float) -> tuple[float, ...]:
@@ -93,12 +97,12 @@ class Choice:
     """One of a few named options."""
 
     label: str
-    options: tuple[str, ...]
+    values: tuple[str, ...]
     start: str
 
     def describe(self) -> dict[str, Any]:
         """Return what the page must know."""
-        return {"label": self.label, "options": self.options}
+        return {"label": self.label, "options": self.values}
 
 
 class Panel(anywidget.AnyWidget):
@@ -132,7 +136,8 @@ class Explorer:
     _of_cell: ClassVar[dict[str, tuple[str, list["Explorer"]]]] = {}  # the last run of each cell
 
     def __init__(self):
-        self._panel = None
+        self._panel = self._timer = None
+        self._ahead = {}  # what is drawn already of settings that may come
         self._make_figure()
         self.set(**self.start())
 
@@ -179,7 +184,7 @@ class Explorer:
         return {
             name: [
                 value
-                for value in (control.options if isinstance(control, Choice) else control.values)
+                for value in control.values
                 if value == control.start or value in cls.grid.get(name, ())
             ]
             for name, control in cls.controls.items()
@@ -192,7 +197,8 @@ class Explorer:
             name: kinds[name](value) for name, value in settings.items()
         }
         try:
-            self.picture = self.render(**self.settings)
+            ready = self._ahead.pop(tuple(self.settings.values()), None)
+            self.result, self.picture = ready or self.render(**self.settings)
             self.state, self.message = self.result.state, in_print(self.result.message)
         except Exception as error:  # the page would show nothing of it
             if self.raise_errors:
@@ -202,10 +208,10 @@ class Explorer:
             with self._panel.hold_sync():  # all in one message
                 self._answer()
 
-    def render(self, **settings) -> bytes:
-        """Return the picture for these settings as PNG, and keep the result in `self.result`."""
-        self.result = self.compute(**settings)
-        self.update(self.result)
+    def render(self, **settings) -> tuple[Any, bytes]:
+        """Return the result for these settings, and its picture as PNG."""
+        result = self.compute(**settings)
+        self.update(result)
         canvas, renderer = self.figure.canvas, self.figure.canvas.get_renderer()
         limits = [tuple(axis.get_view_interval()) for axis in self._axes]
         if limits != self._limits:
@@ -218,7 +224,7 @@ class Explorer:
         for artist in self._moving:
             draw = _draw_text if isinstance(artist, Text) else type(artist).draw
             draw(artist, renderer)
-        return quick_png(np.asarray(canvas.buffer_rgba()))
+        return result, quick_png(np.asarray(canvas.buffer_rgba()))
 
     def still(self) -> tuple[bytes, str]:
         """Return the picture in a small file, and its sentence."""
@@ -231,6 +237,8 @@ class Explorer:
             self._panel = Panel(spec=self.describe())
             self._answer()
             self._panel.on_msg(self._hear)
+        else:
+            self.set()  # the figure shows perhaps what may come
         png, sentence = self.still()
         data, metadata = picture_bundle(png, self.figure, f"{self.alt} {sentence}")
         view, view_metadata = self._panel._repr_mimebundle_()
@@ -238,6 +246,8 @@ class Explorer:
 
     def close(self) -> None:
         """Take the explorer from the page, and give its memory back."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._panel is not None:
             self._panel.close()
         self.__dict__.clear()
@@ -247,14 +257,37 @@ class Explorer:
         dpi = PIXELS_PER_INCH * (self.sharpness or min(max(sharpness, 1), SHARPNESS))
         if self.figure.dpi != dpi:
             self.figure.dpi = dpi
+            self._ahead.clear()
             moving = [artist for artist in self._moving if artist.get_visible()]
             setp(moving, visible=False)  # an axis would draw its name, even one that is animated
             self._draw_what_stands_still()
             setp(moving, visible=True)
 
     def _hear(self, _panel, message, _buffers):
+        before = self.settings
         self.sharpen(message["sharpness"])
         self.set(**message["settings"])
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(RuntimeError):  # where no event loop runs
+            self._timer = asyncio.get_running_loop().call_later(PAUSE, self._draw_ahead, before)
+
+    def _draw_ahead(self, before):
+        """Draw what one more move the same way will ask for, while the reader looks."""
+        self._ahead.clear()
+        moved = [name for name, value in self.settings.items() if value != before[name]]
+        if len(moved) != 1:
+            return
+        (name,) = moved
+        values, last, now = self.controls[name].values, before[name], self.settings[name]
+        if not {last, now} <= {*values}:
+            return  # typed
+        at = values.index(now)
+        onwards = values[at + 1 :] if values.index(last) < at else values[:at][::-1]
+        for value in onwards[:1]:
+            settings = self.settings | {name: value}
+            with suppress(Exception):  # it is told when it is asked for
+                self._ahead[tuple(settings.values())] = self.render(**settings)
 
     def _answer(self):
         png = base64.b64encode(self.picture).decode()

@@ -56,7 +56,7 @@ def check_explorer(explorer):
 
 def move_to_the_ends(explorer, control):
     if isinstance(control, Choice):
-        for option in control.options[0], control.options[-1]:
+        for option in control.values[0], control.values[-1]:
             explorer.choose(control.label, option)
             yield option
     else:
