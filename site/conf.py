@@ -21,6 +21,7 @@ nb_merge_streams = True
 mathjax_path = "mathjax/tex-mml-chtml.js"
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["panel.css", "course.css"]
 html_js_files = [("explorers.js", {"defer": "defer"})]
 html_theme_options = {

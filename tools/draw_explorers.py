@@ -54,13 +54,14 @@ def shown(source: str) -> type | None:
 
 def picture(pixels: np.ndarray) -> bytes:
     """Return an RGBA image as WebP: exact in 64 colours, or as sharp as `LARGEST` allows."""
-    image, file = Image.fromarray(pixels).convert("RGB"), io.BytesIO()
+    image = Image.fromarray(pixels).convert("RGB")
     few = image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).convert("RGB")
-    few.save(file, "webp", lossless=True, quality=50, method=2)
-    for quality in QUALITIES:
-        if file.tell() > LARGEST:
-            file = io.BytesIO()
-            image.save(file, "webp", quality=quality)
+    exact = [(few, {"lossless": True, "quality": effort, "method": 2}) for effort in (20, 50)]
+    for source, options in [*exact, *((image, {"quality": quality}) for quality in QUALITIES)]:
+        file = io.BytesIO()
+        source.save(file, "webp", **options)
+        if file.tell() <= LARGEST:
+            break
     return file.getvalue()
 
 
