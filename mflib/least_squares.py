@@ -29,7 +29,7 @@ from mflib._compiled import compiled
 from mflib.iteration import MEMORY, blocks_of_rows
 from mflib.nmf import coordinate_sweep
 
-LOST = 1e3  # times eps: below it an eigenvalue of a sum of many products is rounding
+LOST = 30  # times eps and √(1 + n/100): below it an eigenvalue of a sum of n products is rounding
 
 
 @compiled
@@ -50,7 +50,8 @@ def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
                 gram[f, f] += strengths[i]
             U[i] = solve_by_elimination(gram, target)
         elif np.isfinite(size):  # no entries, or a λ lost in rounding: the smallest solution
-            U[i] = np.dot(np.linalg.pinv(gram, LOST * eps), target)
+            lost = LOST * eps * np.sqrt(1 + len(seen) / 100)
+            U[i] = np.dot(np.linalg.pinv(gram, lost), target)
         else:
             U[i] = np.nan
 
@@ -104,7 +105,8 @@ def ridge_rows(
            [1.5]])
     """
     blocks = normal_equations(values, mask, V, regularization)
-    return np.concatenate([solve_rows(G, t, strengths) for _, G, t, strengths in blocks])
+    found = [solve_rows(G, t, s, np.diff(mask.indptr)[rows]) for rows, G, t, s in blocks]
+    return np.concatenate(found)
 
 
 def ridge_rows_non_negative(
@@ -138,9 +140,8 @@ def ridge_rows_non_negative(
     """
     lower = np.repeat([0.0, -np.inf], [start.shape[1] - n_free, n_free])
     blocks = normal_equations(values, mask, V, regularization)
-    return np.concatenate(
-        [minimise_rows(G, t, start[rows], lower=lower) for rows, G, t, _ in blocks]
-    )
+    found = [minimise_rows(G, t, start[rows], lower=lower) for rows, G, t, _ in blocks]
+    return np.concatenate(found)
 
 
 def normal_equations(values, mask, V, regularization):
@@ -183,11 +184,10 @@ def gram_matrices(mask: np.ndarray | sparse.csr_array, V: np.ndarray) -> np.ndar
         if mask.all():
             return V.T @ V
         mask = mask.astype(V.dtype)
-    n, k = V.shape
-    first, second, place = _one_of_each_two(k)
+    first, second, place = _one_of_each_two(V.shape[1])
     sums = 0
-    for columns in blocks_of_rows(n, first.size, MEMORY):
-        part = mask if columns == slice(0, n) else mask[:, columns]
+    for columns in blocks_of_rows(len(V), first.size, MEMORY):
+        part = mask if columns == slice(0, len(V)) else mask[:, columns]
         sums = sums + part @ (V[columns, first] * V[columns, second])
     return np.take(sums, place, axis=1)
 
@@ -201,7 +201,9 @@ def _one_of_each_two(k):
     return first, second, place
 
 
-def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.0) -> np.ndarray:
+def solve_rows(
+    grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.0, counts: ArrayLike = 1e5
+) -> np.ndarray:
     """Return the uᵢ with Gᵢ uᵢ = tᵢ; where Gᵢ is singular, the smallest that comes closest.
 
     Parameters
@@ -212,6 +214,8 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     strengths : float or (m,) array
         What the smallest eigenvalue of Gᵢ cannot be below: the λᵢ that it contains. Where that is
         0, or lost in rounding, the system may be singular. One for one shared Gram matrix.
+    counts : float or (m,) array
+        Of how many products each Gᵢ is a sum: the more, the larger an eigenvalue that is rounding.
 
     Returns
     -------
@@ -223,10 +227,9 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
     >>> solve_rows(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[4.0, 0.0]]))
     array([[2., 0.]])
     """
-    k = targets.shape[1]
+    k, eps = targets.shape[1], np.finfo(targets.dtype).eps
     grams = grams.reshape(-1, k, k)  # of each row, or one for all: then these are one system
     columns = targets.reshape(len(grams), -1, k).swapaxes(1, 2)
-    eps = np.finfo(columns.dtype).eps
     sizes = np.trace(grams, axis1=1, axis2=2)  # at least the largest eigenvalue
     regular = strengths > k * eps * sizes
     if regular.all():
@@ -235,7 +238,8 @@ def solve_rows(grams: np.ndarray, targets: np.ndarray, strengths: ArrayLike = 0.
         solutions = np.full_like(columns, np.nan)
         solutions[regular] = np.linalg.solve(grams[regular], columns[regular])
         singular = ~regular & np.isfinite(sizes)
-        inverses = np.linalg.pinv(grams[singular], LOST * eps, hermitian=True)
+        lost = LOST * eps * np.sqrt(1 + np.broadcast_to(counts, singular.shape)[singular] / 100)
+        inverses = np.linalg.pinv(grams[singular], lost, hermitian=True)
         solutions[singular] = inverses @ columns[singular]
     return solutions.swapaxes(1, 2).reshape(targets.shape)
 

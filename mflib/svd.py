@@ -298,10 +298,8 @@ def truncated_svd(
     # Squares cost half of the digits. The first of these steps brings back those of the singular
     # values, and more of them, which are seldom needed, those of the vectors.
     block = nth(davidson_steps(_gram(wide), k, tol=tol, random_state=random_state), max_iter)
-    steps = (
-        _best_triples(n_iter, k, *bases, turned=wide is not A)
-        for n_iter, bases in enumerate(_power(wide, block.eigenvectors), block.n_iter)
-    )
+    bases = enumerate(_power(wide, block.eigenvectors), block.n_iter)
+    steps = (_best_triples(n_iter, k, *both, turned=wide is not A) for n_iter, both in bases)
     run = drive(steps, max_iter - block.n_iter, settled)
     if is_array and not run.converged:
         return _full_svd(A, k)

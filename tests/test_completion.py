@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -326,15 +326,19 @@ def test_single_precision_gives_the_same_factors_to_rounding(solver):
     assert_allclose(results[0], results[1], rtol=5e-3)
 
 
+@example(15421, np.float32, -5.0, 2)  # of two directions one counts a ten thousandth
 @given(seeds, st.sampled_from([np.float32, np.float64]), st.floats(-18, -4), st.integers(1, 15))
 def test_als_descends_however_small_the_regularization(seed, dtype, exponent, k):
     options = {"regularization": 10**exponent, "weighting": "constant"}
     problem, start = begin(
         observe(seed, n_entries=40), k, dtype=dtype, random_state=seed % 2**31, **options
     )
-    objectives = [step.objective for step in take(als_steps(problem, start), 8)]
-    # Where λ is hardly above the rounding of the Gram matrices, the solutions have half the digits.
-    assert (np.diff(objectives) <= np.finfo(dtype).eps ** 0.5 * objectives[0]).all()
+    steps = take(als_steps(problem, start), 8)
+    objectives = [step.objective for step in steps]
+    # Where λ is hardly above the rounding of the Gram matrices, the solutions have half the digits,
+    # and so have predictions from large factors, whose products cancel.
+    largest = max(np.linalg.norm(step.U) * np.linalg.norm(step.V) for step in steps)
+    assert np.diff(objectives).max() <= np.finfo(dtype).eps ** 0.5 * (objectives[0] + largest)
 
 
 # The objective and its gradient

@@ -118,6 +118,20 @@ def test_what_is_singular_has_the_same_smallest_solution_one_by_one(seed, k, str
         assert_allclose(U, expected, rtol=tol, atol=tol)
 
 
+@given(seeds, st.integers(3, 12))
+def test_a_weak_direction_of_a_short_row_counts_in_single_precision(seed, n):
+    """It is a twenty thousandth of the Gram matrix, far above the rounding of a few products."""
+    rng = np.random.default_rng(seed)
+    directions = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    V = np.linalg.qr(rng.normal(size=(n, 2)))[0] * [1, 0.007] @ directions.T
+    x, V = (V @ directions @ [1, 100]).astype(np.float32), V.astype(np.float32)
+    X, M = sparse.csr_array(x[np.newaxis]), sparse.csr_array(np.ones((1, n), np.float32))
+    one_by_one = np.empty((1, 2), np.float32)
+    ridge_rows_one_by_one(X.data, X.indices, X.indptr, V, np.zeros(1, np.float32), one_by_one)
+    for found in (ridge_rows(X, M, V, 0.0), one_by_one):
+        assert np.linalg.norm(V @ found[0] - x) < 0.05 * np.linalg.norm(x)
+
+
 @pytest.mark.parametrize("regularization", [1e-30, 1e-16])
 def test_a_regularization_lost_in_rounding_breaks_no_solver(regularization):
     pairs = np.argwhere(np.random.default_rng(0).random((12, 9)) < 0.5)
