@@ -4,8 +4,9 @@
 
 For every control of every explorer: the median over 10 moves to new values, where there are as
 many, and over 10 back to values seen before, in headless Chromium, measured in the page, from the
-event to the drawn picture; and what the render took of it (process time of a kernel that is not
-asked by the page).
+event to the drawn picture. Moves are 0.3 s apart, as a play button's are: in between the kernel
+draws the next picture the same way. And what a render takes that was not drawn ahead (process time
+of a kernel that is not asked by the page).
 """
 
 import importlib

@@ -15,7 +15,8 @@ that is animated is one line in one colour, and drawn as an outline. A legend is
 artists, by their `label`; where several look alike, the first of them has it.
 
 `panel.js` draws the controls, the picture and the sentence on the page. Behind it stands a kernel,
-through `Panel`; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
+through `Panel`, which draws what one more move the same way will ask for while the reader looks, so
+that steps and play wait for no computation; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
 """
 
 import asyncio
