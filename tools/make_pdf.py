@@ -9,6 +9,7 @@ the end, each below its question's number. Folded drawings are printed, their co
 import contextlib
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from make_site import BUILD, HTML, ROOT, lessons
@@ -63,27 +64,35 @@ def arrange(page: Page, path: Path) -> None:
     page.evaluate(ARRANGE)
 
 
-def main() -> None:
-    """Print all lessons."""
-    PDF.mkdir(parents=True, exist_ok=True)
+def print_lesson(path: Path) -> str:
+    """Print one lesson, and return a line that tells its file and size."""
     margin = dict.fromkeys(("top", "bottom", "left", "right"), f"{MARGIN}mm")
-    paper = {"format": "A4", "margin": margin, "print_background": True, "outline": True}
+    file = PDF / f"{path.stem}.pdf"
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        for path in lessons():
-            with printed_page(browser) as page:
-                arrange(page, path)
-                file = PDF / f"{path.stem}.pdf"
-                page.pdf(
-                    path=file,
-                    display_header_footer=True,
-                    header_template="<span></span>",
-                    footer_template=FOOTER,
-                    tagged=True,
-                    **paper,
-                )
-                print(f"{file.relative_to(ROOT)}: {file.stat().st_size / 1e6:.1f} MB")
+        with printed_page(browser) as page:
+            arrange(page, path)
+            page.pdf(
+                path=file,
+                format="A4",
+                margin=margin,
+                print_background=True,
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=FOOTER,
+                tagged=True,
+                outline=True,
+            )
         browser.close()
+    return f"{file.relative_to(ROOT)}: {file.stat().st_size / 1e6:.1f} MB"
+
+
+def main() -> None:
+    """Print all lessons, two at a time."""
+    PDF.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(2) as pool:
+        for line in pool.map(print_lesson, lessons()):
+            print(line)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ artists, by their `label`; where several look alike, the first of them has it.
 
 `panel.js` draws the controls, the picture and the sentence on the page. Behind it stands a kernel,
 through `Panel`, which draws what one more move the same way will ask for while the reader looks, so
-that steps and play wait for no computation; on a page without one, pictures that tools/draw_explorers.py drew stand in for it.
+that steps and play wait for no computation. On a page without a kernel, pictures that
+tools/draw_explorers.py drew stand in for it.
 """
 
 import asyncio

@@ -78,16 +78,11 @@ def visit(browser, address):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_formulas_are_typeset_and_nothing_comes_from_outside(visit, path):
-    page = visit(path)
+def test_on_a_phone_formulas_are_typeset_and_no_page_is_wider(visit, path):
+    page = visit(path, 390, 844)
     assert page.locator("mjx-merror").count() == 0
     raw = page.locator("span.math, div.math").filter(has_not=page.locator("mjx-container"))
     assert raw.count() == 0
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_no_page_is_wider_than_a_phone(visit, path):
-    page = visit(path, 390, 844)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
