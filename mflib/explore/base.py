@@ -405,10 +405,10 @@ def short_number(value: float) -> str:
 
 
 def in_print(text: str) -> str:
-    """Return a sentence with its numbers as a book prints them: no "1.1e+02", no "-3".
+    """Return a sentence as a book prints it: no "1.1e+02", no "-3", no "λ_max".
 
-    >>> in_print("from -3 to 1.1e+02, not 2e-09")
-    'from −3 to 110, not 2 · 10⁻⁹'
+    >>> in_print("from -3 to 1.1e+02, not 2e-09; 2/λ_max")
+    'from −3 to 110, not 2 · 10⁻⁹; 2/λₘₐₓ'
     """
 
     def plain(match):
@@ -417,7 +417,7 @@ def in_print(text: str) -> str:
             return f"{float(match[0]):.{max(0, len(digits) - 2 - exponent)}f}"
         return f"{digits} · 10{str(exponent).translate(_RAISED)}"
 
-    text = re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", plain, text)
+    text = re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", plain, text.replace("_max", "ₘₐₓ"))
     return re.sub(r"(?<![\w)])-(?=[\d.])", "−", text)
 
 

@@ -89,7 +89,7 @@ def long_run_factors(products: np.ndarray, momentum: float) -> np.ndarray:
 def _describe(eta, momentum, factors, losses):
     """Tell what happens, and why."""
     critical = 2 * (1 + momentum) / STEEPEST
-    name = "2(1 + β)/λₘₐₓ" if momentum else "2/λₘₐₓ"
+    name = "2(1 + β)/λ_max" if momentum else "2/λ_max"
     steep, flat = factors
     when = "in the long run a step" if momentum else "a step"
     why = (
