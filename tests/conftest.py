@@ -1,6 +1,7 @@
 """Shared by all tests."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,8 @@ settings.register_profile(
     max_examples=int(os.environ.get("EXAMPLES", 100)),
 )
 settings.load_profile("course")
+
+os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("kernel_startup.py"))  # kernels run it
 
 
 @pytest.fixture(autouse=True)

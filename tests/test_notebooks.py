@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 from lesson_minutes import in_class
+from nbclient import NotebookClient
 from run_notebooks import keep_what_is_stored, normalise
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,26 @@ def test_cells_without_their_real_data_keep_what_is_stored():
 def test_normalised(path):
     text = path.read_text(encoding="utf-8")
     assert normalise(nbformat.reads(text, as_version=4)) == text, "run `make notebooks`"
+
+
+@every
+def test_nothing_is_drawn_without_a_seed(path):
+    """Where that is NumPy's global generator, the kernel tells (below)."""
+    assert not any("default_rng()" in cell.source for cell in cells(path, "code"))
+
+
+def test_the_kernel_tells_of_a_cell_that_draws_without_a_seed():
+    imports, draw = "import numpy as np\nimport mflib.eigen", "np.random.default_rng(0).normal()"
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(f"{source};")
+            for source in (imports, draw, "mflib.eigen.power_iteration([[2]])", "1", "1")
+        ]
+    )
+    NotebookClient(notebook).execute()
+    told = [[output.text for output in cell.outputs] for cell in notebook.cells]
+    sentence = "This cell draws random numbers without a seed.\n"
+    assert told == [[], [], [sentence], [], []]
 
 
 @every
