@@ -33,27 +33,23 @@ LOST = 30  # times eps and √(1 + n/100): below it an eigenvalue of a sum of n 
 
 
 @compiled
-def ridge_rows_one_by_one(data, indices, starts, V, strengths, U):
+def eliminate_rows(data, indices, starts, V, strengths, U):
     """Solve the normal equations of one row after the other, and write to U.
 
     `data`, `indices` and `starts` are those of a CSR array: the values of row i, and their columns,
-    stand from `starts[i]` to `starts[i + 1]`. What U becomes is what `ridge_rows` returns.
+    stand from `starts[i]` to `starts[i + 1]`. A row of U whose λ is lost in rounding stays.
     """
-    eps = np.finfo(V.dtype).eps
+    lost = V.shape[1] * np.finfo(V.dtype).eps
     for i in range(len(U)):
         row = slice(starts[i], starts[i + 1])
         seen = V[indices[row]]
         gram, target = np.dot(seen.T, seen), np.dot(data[row], seen)
-        size = np.trace(gram)
-        if strengths[i] > V.shape[1] * eps * size:
+        if strengths[i] > lost * np.trace(gram):
             for f in range(len(gram)):
                 gram[f, f] += strengths[i]
-            U[i] = solve_by_elimination(gram, target)
-        elif np.isfinite(size):  # no entries, or a λ lost in rounding: the smallest solution
-            lost = LOST * eps * np.sqrt(1 + len(seen) / 100)
-            U[i] = np.dot(np.linalg.pinv(gram, lost), target)
-        else:
-            U[i] = np.nan
+            solve_by_elimination(gram, target)
+            for f in range(len(target)):  # `U[i] = target` takes twice as long to compile
+                U[i, f] = target[f]
 
 
 @compiled
@@ -107,6 +103,16 @@ def ridge_rows(
     blocks = normal_equations(values, mask, V, regularization)
     found = [solve_rows(G, t, s, np.diff(mask.indptr)[rows]) for rows, G, t, s in blocks]
     return np.concatenate(found)
+
+
+def ridge_rows_one_by_one(values, mask, V, regularization):
+    """Return what `ridge_rows` does with the λ of each row, by compiled elimination."""
+    U = np.full((len(regularization), V.shape[1]), np.nan, V.dtype)
+    eliminate_rows(values.data, values.indices, values.indptr, V, regularization, U)
+    left = np.isnan(U).any(axis=1)
+    if left.any():
+        U[left] = ridge_rows(values[left], mask[left], V, regularization[left])
+    return U
 
 
 def ridge_rows_non_negative(

@@ -103,7 +103,10 @@ def test_a_model_takes_factors_that_were_found_elsewhere():
     entries = random_entries(0)
     model = completion.ALS(2, biases=False, random_state=0).fit(entries)
     factors = completion.Factors(model.U_, model.V_)
-    taken = completion.ALS(2, biases=False, max_iter=0).fit(entries, start=factors)
+    rng = np.random.RandomState(0)
+    taken = completion.ALS(2, biases=False, max_iter=0, random_state=rng)
+    taken.fit(entries, start=factors)
+    assert rng.randint(1000) == np.random.RandomState(0).randint(1000)  # nothing was drawn
     assert np.array_equal(taken.predict(entries.pairs), model.predict(entries.pairs))
     assert np.array_equal(taken.recommend(1)[0], model.recommend(1)[0])
     assert np.array_equal(taken.similar(3)[0], model.similar(3)[0])

@@ -29,7 +29,7 @@ from mflib.descent import descent_steps
 from mflib.eigen import orthogonal_steps
 from mflib.factorization import FactorizationProblem
 from mflib.iteration import nth, take
-from mflib.least_squares import ridge_rows_one_by_one
+from mflib.least_squares import eliminate_rows
 from mflib.losses import CANONICAL, find_loss
 
 seeds = st.integers(0, 2**32 - 1)
@@ -268,7 +268,7 @@ def test_the_compiled_solver_is_compiled_once_for_a_type():
     compiler = pytest.importorskip("numba").core.dispatcher.Dispatcher
     problem, start = begin(ENTRIES)
     step = nth(als_steps(problem, start, solver="compiled"), 2)
-    solve = ridge_rows_one_by_one.ready()
+    solve = eliminate_rows.ready()
     assert isinstance(solve, compiler)
     known = len(solve.signatures)
     nth(als_steps(problem, step, solver="compiled"), 2)  # from arrays that cannot be written to

@@ -38,6 +38,14 @@ def problem(seed=0, n_entries=60, k=3, dtype=np.float64):
     return values, mask, rng.standard_normal((N, k)).astype(dtype)
 
 
+def one_by_one(*arguments):
+    """Return what the compiled loop gives, and what the loop as it is written gives."""
+    compiled = ridge_rows_one_by_one(*arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(least_squares, "eliminate_rows", least_squares.eliminate_rows.__wrapped__)
+        return compiled, ridge_rows_one_by_one(*arguments)
+
+
 def entries_of(values, i):
     """Return the columns and the values of a row."""
     row = slice(*values.indptr[i : i + 2])
@@ -97,9 +105,8 @@ def test_one_row_after_the_other_gives_what_all_at_once_do(seed, k, dtype):
     values, mask, V = problem(seed, k=k, dtype=dtype)
     strengths = np.linspace(0.5, 2, M).astype(dtype)
     expected = ridge_rows(values, mask, V, strengths)
-    for solve in (ridge_rows_one_by_one, ridge_rows_one_by_one.__wrapped__):
-        U = np.full((M, k), np.nan, dtype)
-        solve(values.data, values.indices, values.indptr, V, strengths, U)
+    for U in one_by_one(values, mask, V, strengths):
+        assert U.dtype == dtype
         assert_allclose(U, expected, rtol=1e-6, atol=1e4 * np.finfo(dtype).eps)
 
 
@@ -112,9 +119,7 @@ def test_what_is_singular_has_the_same_smallest_solution_one_by_one(seed, k, str
     expected = ridge_rows(values, mask, V, strengths)
     tol = np.sqrt(np.finfo(dtype).eps)
     assert_allclose(expected, np.repeat(expected[:, :1], k, axis=1), rtol=tol, atol=tol)
-    for solve in (ridge_rows_one_by_one, ridge_rows_one_by_one.__wrapped__):
-        U = np.full((M, k), np.nan, dtype)
-        solve(values.data, values.indices, values.indptr, V, strengths, U)
+    for U in one_by_one(values, mask, V, strengths):
         assert_allclose(U, expected, rtol=tol, atol=tol)
 
 
@@ -126,9 +131,7 @@ def test_a_weak_direction_of_a_short_row_counts_in_single_precision(seed, n):
     V = np.linalg.qr(rng.normal(size=(n, 2)))[0] * [1, 0.007] @ directions.T
     x, V = (V @ directions @ [1, 100]).astype(np.float32), V.astype(np.float32)
     X, M = sparse.csr_array(x[np.newaxis]), sparse.csr_array(np.ones((1, n), np.float32))
-    one_by_one = np.empty((1, 2), np.float32)
-    ridge_rows_one_by_one(X.data, X.indices, X.indptr, V, np.zeros(1, np.float32), one_by_one)
-    for found in (ridge_rows(X, M, V, 0.0), one_by_one):
+    for found in (ridge_rows(X, M, V, 0.0), *one_by_one(X, M, V, np.zeros(1, np.float32))):
         assert np.linalg.norm(V @ found[0] - x) < 0.05 * np.linalg.norm(x)
 
 
@@ -147,13 +150,11 @@ def test_a_regularization_lost_in_rounding_breaks_no_solver(regularization):
 def test_a_gram_matrix_that_overflows_gives_nan_and_the_other_rows_stay_right(strength):
     values = sparse.csr_array([[2.0, 0.0], [0.0, 3.0]])
     V, strengths = np.array([[1e200], [1.0]]), np.full(2, strength)
-    U = np.empty((2, 1))
+    arguments = values, values.astype(bool), V, strengths
     with np.errstate(over="ignore"):
-        for solve in (ridge_rows_one_by_one, ridge_rows_one_by_one.__wrapped__):
-            solve(values.data, values.indices, values.indptr, V, strengths, U)
+        for U in (ridge_rows(*arguments), *one_by_one(*arguments)):
             assert np.isnan(U[0, 0])
             assert_allclose(U[1], 3 / (1 + strength))
-        assert_array_equal(ridge_rows(values, values.astype(bool), V, strengths), U)
 
 
 @given(seeds, st.integers(1, 12))
@@ -302,7 +303,5 @@ def test_the_smallest_solution_is_exact_however_many_entries_a_row_has(n):
     V = np.outer(rng.random(n), rng.random(4))  # rank 1
     x = 2 * V[:, 0]
     X, M = sparse.csr_array(x[np.newaxis]), sparse.csr_array(np.ones((1, n)))
-    assert_allclose(V @ ridge_rows(X, M, V, 0.0)[0], x, rtol=1e-9)
-    one_by_one = np.empty((1, 4))
-    least_squares.ridge_rows_one_by_one(X.data, X.indices, X.indptr, V, np.zeros(1), one_by_one)
-    assert_allclose(V @ one_by_one[0], x, rtol=1e-9)
+    for U in (ridge_rows(X, M, V, 0.0), ridge_rows_one_by_one(X, M, V, np.zeros(1))):
+        assert_allclose(V @ U[0], x, rtol=1e-9)

@@ -76,13 +76,10 @@ def als_steps(problem: CompletionProblem, start, *, solver: str = "numpy") -> It
     strengths = [side.astype(factors.U.dtype) for side in problem.strengths]
 
     def solve(side, values, mask, U, V):
-        if solver == "compiled":
-            table, found = (values.data, values.indices, values.indptr), np.empty_like(U)
-            ridge_rows_one_by_one(*table, V, strengths[side], found)
-            return found
         if problem.non_negative:
             return ridge_rows_non_negative(values, mask, V, strengths[side], U, int(problem.biases))
-        return ridge_rows(values, mask, V, strengths[side])
+        rows = ridge_rows_one_by_one if solver == "compiled" else ridge_rows
+        return rows(values, mask, V, strengths[side])
 
     return alternations(problem, entries, factors, solve)
 

@@ -72,9 +72,8 @@ class CompletionEstimator(RegressorMixin, BaseEstimator):
             entries = self._entries(X, y)
             self._random_state = check_random_state(self.random_state)
             problem = self._pose(entries.astype(self.dtype))
-            random = self._start(problem)
-            start = random if start is None else problem.as_factors(start)
-            if start.U.shape != random.U.shape:
+            start = self._start(problem) if start is None else problem.as_factors(start)
+            if start.U.shape[1] != check.count(self.rank, "rank"):
                 raise ValueError(f"rank is {self.rank}, but the start has rank {start.U.shape[1]}")
             self.mean_, self._seen = problem.constant, entries.by_row
             self.row_counts_, self.column_counts_ = entries.row_counts, entries.column_counts
