@@ -2,11 +2,12 @@
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+EVENTS = "pageerror", "console"
 HERE = Path(__file__).parent
 NOTEBOOKS = HERE.parents[1] / "notebooks"
 ARTIFACTS = Path(os.environ.get("BROWSER_ARTIFACTS", HERE / "artifacts"))
@@ -39,16 +40,23 @@ def lab(browser, tmp_path_factory):
 
 
 @contextmanager
-def pages(browser, lab, name):
-    """Open notebooks by name; keep a screenshot at the end, and fail on errors in the page."""
+def new_page(browser):
+    """Return a page with nothing in it, and close it at the end."""
+    context = browser.new_context(viewport={"width": 1280, "height": 640}, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+@contextmanager
+def opening(page, lab, name):
+    """Open notebooks in a page; keep a screenshot at the end, and fail on errors in the page."""
     from jlab import Notebook
 
-    context = browser.new_context(viewport={"width": 1280, "height": 640}, reduced_motion="reduce")
-    page = context.new_page()
-    problems = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda text: problems.append(text.text) if text.type == "error" else None)
-    opened = []
+    problems, opened = [], []
+
+    def note(error):
+        if getattr(error, "type", "error") == "error":  # of the console, or not caught
+            problems.append(getattr(error, "text", str(error)))
 
     def open_(path, reduced_motion="reduce"):
         page.emulate_media(reduced_motion=reduced_motion)
@@ -56,6 +64,8 @@ def pages(browser, lab, name):
         return opened[-1]
 
     open_.expected = ()  # how errors begin that a test means to provoke
+    for event in EVENTS:
+        page.on(event, note)
     yield open_
     try:
         ARTIFACTS.mkdir(exist_ok=True)
@@ -64,19 +74,27 @@ def pages(browser, lab, name):
     finally:
         for notebook in opened:
             notebook.close()
-        context.close()
+        for event in EVENTS:
+            page.remove_listener(event, note)
     problems = [problem for problem in problems if not problem.startswith(open_.expected)]
     assert not problems, problems
 
 
+@pytest.fixture(scope="session")
+def page(browser):
+    """The page in which one notebook after the other is opened, as learners do."""
+    with new_page(browser) as page:
+        yield page
+
+
 @pytest.fixture
-def open_notebook(browser, lab, request):
-    with pages(browser, lab, request.node.name) as open_:
+def open_notebook(page, lab, request):
+    with opening(page, lab, request.node.name) as open_:
         yield open_
 
 
 @pytest.fixture(scope="module")
 def open_for_all(browser, lab):
     """Open one notebook that several tests share."""
-    with ExitStack() as stack:
-        yield lambda path: stack.enter_context(pages(browser, lab, path))(path)
+    with new_page(browser) as page, opening(page, lab, "shared") as open_:
+        yield open_

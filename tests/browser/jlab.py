@@ -45,6 +45,11 @@ SETTINGS = {
 # Nobody debugs here, and a page that is reloaded would cut its questions to the kernel short.
 UNUSED = {"disabledExtensions": {"@jupyterlab/debugger-extension": True}}
 
+OPEN_INSTEAD = """async path => {
+    const app = window.jupyterapp, shown = app.shell.currentWidget
+    await app.commands.execute('docmanager:open', {path})
+    shown.dispose() }"""
+
 
 def _stop_with_parent():
     """On Linux: if the tests are killed, the server is stopped and not left behind."""
@@ -138,7 +143,10 @@ class Notebook:
 
     def __init__(self, page: Page, server: LabServer, path: str, timeout: float = 90_000):
         self.page, self.server, self.path = page, server, path
-        page.goto(f"{server.address}/doc/tree/{path}?token={server.token}")
+        if page.url.startswith(server.address):
+            page.evaluate(OPEN_INSTEAD, path)
+        else:
+            page.goto(f"{server.address}/doc/tree/{path}?token={server.token}")
         self._wait(timeout)
 
     def reload(self, timeout: float = 90_000) -> None:
@@ -171,6 +179,7 @@ class Notebook:
         """Save the notebook, stop its kernel, and open it again: the next day."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         self.close()
+        self.page.goto("about:blank")
         return Notebook(self.page, self.server, self.path)
 
     def outputs(self) -> list[dict]:

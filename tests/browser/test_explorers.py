@@ -47,17 +47,21 @@ def show(open_notebook, lab, request):
 
 
 @pytest.fixture(scope="module")
-def begin(open_for_all, lab):
-    """Return an explorer at its start and its notebook, which all tests share that only move it."""
-    opened = {}
+def shared(open_for_all, lab):
+    """Return two explorers with their start, and their notebook, for all tests that only move."""
+    cells = QUADRATIC, "Shown().show()", POWER, "Shown().show()", "1 + 1"
+    *explorers, notebook = run(open_for_all(write(lab, "shared.ipynb", cells)), 2)
+    starts = [(explorer, explorer.settings()) for explorer in explorers]
+    return dict(zip((QUADRATIC, POWER), starts, strict=True)), notebook
+
+
+@pytest.fixture
+def begin(shared):
+    """Return an explorer at its start, and its notebook."""
+    explorers, notebook = shared
 
     def begin_(shown):
-        if shown not in opened:
-            cells = shown, "Shown().show()", "1 + 1"
-            name = write(lab, f"explorer_{len(opened)}.ipynb", cells)
-            explorer, notebook = run(open_for_all(name), 1)
-            opened[shown] = explorer, notebook, explorer.settings()
-        explorer, notebook, start = opened[shown]
+        explorer, start = explorers[shown]
         explorer.button("Reset").click()
         explorer.wait_for(start)
         return explorer, notebook
@@ -162,6 +166,23 @@ def test_the_picture_stays_where_it_is_when_the_sentence_grows(begin):
         assert explorer.height() == height
 
 
+def test_power_iteration_tells_its_states(begin):
+    explorer, _ = begin(POWER)
+    explorer.says("Converging. Step 2: .* 0.2 times")
+    explorer.press("Step", "End")
+    explorer.says("Converged. Step 30")
+    explorer.type("Start angle (°)", 135)
+    explorer.says("Rescued by rounding")
+    explorer.type("Step", 5)
+    explorer.says("On the wrong line")
+    for entry in ("Entry a₁₁", "Entry a₂₂"):
+        explorer.type(entry, 0)
+    explorer.type("Start angle (°)", 10)
+    explorer.says("Not converging")
+    explorer.type("Entry a₁₂ = a₂₁", 0)
+    explorer.says("Breakdown")
+
+
 def test_play_runs_to_the_end_pauses_and_begins_again(show):
     explorer, _ = show(POWER, "Shown().show()", reduced_motion="no-preference")
     explorer.type("Step", 26)
@@ -193,12 +214,11 @@ def test_keys_on_a_control_are_not_commands_of_jupyterlab(begin):
     cells = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
     active = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
     explorer.handle("Step").focus()
-    before = notebook.page.evaluate(active)
+    before = [notebook.page.evaluate(what) for what in (cells, active)]
     for key in ("ArrowDown", "ArrowUp", "ArrowRight", "b", "a", "d", "d", "x"):
         explorer.press("Step", key)
     explorer.wait_for({"step": 3})
-    assert notebook.page.evaluate(cells) == 3
-    assert notebook.page.evaluate(active) == before
+    assert [notebook.page.evaluate(what) for what in (cells, active)] == before
 
 
 def test_keys_on_a_control_are_marked_as_taken_before_a_notebook_sees_them(begin):
