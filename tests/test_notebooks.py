@@ -71,10 +71,11 @@ def test_nothing_is_drawn_without_a_seed(path):
 
 def test_the_kernel_tells_of_a_cell_that_draws_without_a_seed():
     imports, draw = "import numpy as np\nimport mflib.eigen", "np.random.default_rng(0).normal()"
+    no_names = "assert not {'sys', '_watch'} & set(globals())"
     notebook = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_code_cell(f"{source};")
-            for source in (imports, draw, "mflib.eigen.power_iteration([[2]])", "1", "1")
+            for source in (imports, draw, "mflib.eigen.power_iteration([[2]])", "1", no_names)
         ]
     )
     NotebookClient(notebook).execute()
